@@ -1,0 +1,164 @@
+"""What the clients of each scenario do, on a Loop: start, keep a fixed amount of work in flight, stop, verify.
+
+Every driver counts finished operations in `operations`. Each message that arrives has to be, byte for byte, one that
+is due; anything else ends the run, because a server that is fast and wrong is not measured here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from load import Loop, WebSocket, WrongData, close_websockets, open_websockets
+from messages import Message, websocket_messages
+
+FOREVER = 3600.0
+
+
+class Driver(Protocol):
+    """The clients of one scenario."""
+
+    @property
+    def operations(self) -> int:
+        """How many operations are finished."""
+
+    def start(self) -> None:
+        """Put the first work in flight."""
+
+    def tick(self) -> float:
+        """Called between two waits; returns for how many seconds it need not be called again."""
+
+    def stop(self) -> None:
+        """Start no more work, wait for what is in flight, check the totals and hang up."""
+
+
+class Echoes:
+    """Every socket has one message in flight: when it is back, the next one leaves."""
+
+    def __init__(self, loop: Loop, port: int, count: int) -> None:
+        self.operations = 0
+        self.stopping = False
+        self.in_flight = 0
+        self._loop = loop
+        self._sockets = open_websockets(loop, port, count)
+
+    def start(self) -> None:
+        """Send one message on each socket."""
+        self.in_flight = len(self._sockets)
+        for number, websocket in enumerate(self._sockets):
+            echo = _Echo(self, websocket, websocket_messages("message", number))
+            self._loop.handle(websocket.sock, echo.on_readable)
+
+    def tick(self) -> float:
+        """Nothing depends on the clock."""
+        return FOREVER
+
+    def stop(self) -> None:
+        """Wait for the last echo of each socket."""
+        self.stopping = True
+        self._loop.run_until(lambda: self.in_flight == 0)
+        close_websockets(self._loop, self._sockets)
+
+
+class _Echo:
+    __slots__ = ("_driver", "_due", "_messages", "_next", "_receive", "_websocket")
+
+    def __init__(self, driver: Echoes, websocket: WebSocket, messages: list[Message]) -> None:
+        self._driver = driver
+        self._websocket = websocket
+        self._receive = websocket.receive
+        self._messages = messages
+        self._next = 0
+        self._send()
+
+    def _send(self) -> None:
+        sent, self._due = self._messages[self._next]
+        self._next = (self._next + 1) % len(self._messages)
+        self._websocket.send(sent)
+
+    def on_readable(self) -> None:
+        """Check the echo, count it and send the next message."""
+        data = self._receive()
+        if data != self._due and not self._is_due(data):
+            return
+        self._driver.operations += 1
+        if self._driver.stopping:
+            self._driver.in_flight -= 1
+            self._due = b""
+        else:
+            self._send()
+
+    def _is_due(self, data: bytes) -> bool:
+        """The long way: the echo may be in pieces, or a ping may be with it."""
+        frames = self._websocket.split(data)
+        if frames and frames != [self._due]:
+            raise WrongData(f"{frames} instead of {self._due!r}")
+        return bool(frames)
+
+
+class Visits:
+    """Connections that are opened, joined to the main namespace and closed with a closing handshake, over and over."""
+
+    def __init__(self, loop: Loop, port: int, count: int) -> None:
+        self.operations = 0
+        self._loop = loop
+        self._port = port
+        self._count = count
+        self._present = 0
+        self._stopping = False
+
+    def start(self) -> None:
+        """Let the first visitors in."""
+        for _ in range(self._count):
+            self._visit()
+
+    def tick(self) -> float:
+        """Nothing depends on the clock."""
+        return FOREVER
+
+    def stop(self) -> None:
+        """Wait until the last visitor has left."""
+        self._stopping = True
+        self._loop.run_until(lambda: self._present == 0)
+
+    def _visit(self) -> None:
+        self._present += 1
+        WebSocket(self._loop, self._port, self._leave)
+
+    def _leave(self, websocket: WebSocket) -> None:
+        websocket.close(self._left)
+
+    def _left(self, _: WebSocket) -> None:
+        self._present -= 1
+        self.operations += 1
+        if not self._stopping:
+            self._visit()
+
+
+class Heartbeats:
+    """Sockets that do nothing but answer the server's pings. An operation is a ping with its pong."""
+
+    def __init__(self, loop: Loop, port: int, count: int) -> None:
+        self._loop = loop
+        self._sockets = open_websockets(loop, port, count)
+
+    @property
+    def operations(self) -> int:
+        """All pings that were answered."""
+        return sum(websocket.pings for websocket in self._sockets)
+
+    def start(self) -> None:
+        """The server begins."""
+
+    def tick(self) -> float:
+        """Nothing depends on this side's clock."""
+        return FOREVER
+
+    def stop(self) -> None:
+        """Check that nobody was left out, and hang up."""
+        if idle := sum(1 for websocket in self._sockets if not websocket.pings):
+            raise WrongData(f"{idle} sockets were never pinged")
+        close_websockets(self._loop, self._sockets)
+
+
+DriverFactory = Callable[[Loop, int], Driver]

@@ -1,0 +1,47 @@
+"""The measured server: an ordinary web.py application that uses nothing but the plugin's public face."""
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import os  # noqa: E402
+
+import web  # noqa: E402
+
+from webpy_socketio import *  # noqa: E402, F403
+
+urls = ("/", "index")
+urls += socketio_urls  # noqa: F405
+app = web.application(urls, globals())
+application = app.wsgifunc()
+
+
+class index:  # noqa: N801
+    """The page that a browser would be on."""
+
+    def GET(self):  # noqa: N802
+        """Answer something."""
+        return "benchmark"
+
+
+@on_connect  # noqa: F405
+def connected(request, socket, context):
+    """Everybody is in the one channel."""
+    socket.subscribe("all")
+
+
+@on_message  # noqa: F405
+def echo(request, socket, context, message):
+    """Send back what came."""
+    socket.send(message)
+
+
+@on_event("cast")  # noqa: F405
+def cast(request, socket, context, message):
+    """Send to everybody, the sender included."""
+    socket.send_and_broadcast_channel(message, "all")
+
+
+if __name__ == "__main__":
+    listener = ("127.0.0.1", int(os.environ["PORT"]))
+    SocketIOServer(listener, application, message_log_format=None).serve_forever()  # noqa: F405

@@ -1,0 +1,116 @@
+"""The servers that the conformance tests run against: ours, or Socket.IO's own with CONFORMANCE_SERVER=node.
+
+Each set of settings is started once, when a test first asks for it, and shared by all tests.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests.conformance.targets import ON_NODE, require_node
+from tests.conformance.wire import Client, PollingClient, open_websocket
+from tests.serving import APPS, Server, serve, serve_node
+
+TIMES = {"ping_interval", "ping_timeout", "upgrade_timeout", "connect_timeout"}
+NODE_NAMES = {
+    "ping_interval": "pingInterval",
+    "ping_timeout": "pingTimeout",
+    "upgrade_timeout": "upgradeTimeout",
+    "connect_timeout": "connectTimeout",
+    "max_payload": "maxHttpBufferSize",
+    "transports": "transports",
+    "allow_upgrades": "allowUpgrades",
+    "cookie": "cookie",
+    "cors_origins": "cors",
+}
+
+StartServer = Callable[..., Server]
+
+
+def start_server(stack: ExitStack, settings: dict[str, Any]) -> Server:
+    """Start the application under test, on our server or on Node's."""
+    if not ON_NODE:
+        return stack.enter_context(serve("conformance", **settings))
+    require_node()
+    return stack.enter_context(serve_node(APPS / "node_conformance.js", SETTINGS=json.dumps(node_settings(settings))))
+
+
+def node_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """The same settings in the words of Socket.IO's own server."""
+    translated: dict[str, Any] = {}
+    for name, value in settings.items():
+        if name in TIMES:
+            value = round(value * 1000)
+        elif name == "transports":
+            value = value.split(",")
+        elif name == "cors_origins":
+            value = {"origin": value if value == "*" else value.split(",")}
+        translated[NODE_NAMES[name]] = value
+    return translated
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[StartServer]:
+    """Starts the server under test with settings, or hands out the one that already runs with them."""
+    running: dict[str, Server] = {}
+    with ExitStack() as stack:
+
+        def serve_with(**settings: Any) -> Server:
+            key = repr(sorted(settings.items()))
+            if key not in running:
+                running[key] = start_server(stack, settings)
+            return running[key]
+
+        yield serve_with
+
+
+@pytest.fixture
+def fresh() -> Iterator[Server]:
+    """A server of a test's own, which the test may stop."""
+    with ExitStack() as stack:
+        yield start_server(stack, {})
+
+
+@pytest.fixture
+def calm(servers: StartServer) -> Server:
+    """A server with default settings: no heartbeat falls due while a test runs."""
+    return servers()
+
+
+@pytest.fixture
+def quick(servers: StartServer) -> Server:
+    """A server with the short heartbeat of the published suites."""
+    return servers(ping_interval=0.3, ping_timeout=0.2, connect_timeout=1)
+
+
+@pytest.fixture(params=["polling", "websocket"])
+def client(request: pytest.FixtureRequest, calm: Server) -> Iterator[Client]:
+    """A fresh Engine.IO session, by each transport in turn."""
+    opened = open_client(request.param, calm)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def joined(client: PollingClient) -> Client:
+    """A session that has joined the namespace "/"."""
+    client.join()
+    return client
+
+
+@pytest.fixture
+def polling(calm: Server) -> Iterator[PollingClient]:
+    """A fresh session by long-polling."""
+    opened = PollingClient(calm)
+    yield opened
+    opened.close()
+
+
+def open_client(transport: str, server: Server) -> Any:
+    """A fresh session by the transport of that name."""
+    return PollingClient(server) if transport == "polling" else open_websocket(server)

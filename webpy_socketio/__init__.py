@@ -1,0 +1,55 @@
+"""Socket.IO for web.py: channels, events and sends from anywhere, served by gevent."""
+
+from .errors import (
+    AckTimeout,
+    Disconnected,
+    EventError,
+    NoSocket,
+    Refused,
+    SettingsError,
+    SocketIOError,
+    UnsendableValue,
+)
+from .events import EVENTS
+from .scripts import script_url, template_dir
+from .server import SocketIOServer
+from .shortcuts import broadcast, broadcast_channel, send
+from .webpy import make_socketio_urls, socketio_urls
+
+__version__ = "1.0.0.dev0"
+
+on_connect = EVENTS.on_connect
+on_message = EVENTS.on_message
+on_subscribe = EVENTS.on_subscribe
+on_unsubscribe = EVENTS.on_unsubscribe
+on_error = EVENTS.on_error
+on_disconnect = EVENTS.on_disconnect
+on_finish = EVENTS.on_finish
+on_event = EVENTS.on_event
+
+__all__ = [
+    "AckTimeout",
+    "Disconnected",
+    "EventError",
+    "NoSocket",
+    "Refused",
+    "SettingsError",
+    "SocketIOError",
+    "SocketIOServer",
+    "UnsendableValue",
+    "broadcast",
+    "broadcast_channel",
+    "make_socketio_urls",
+    "on_connect",
+    "on_disconnect",
+    "on_error",
+    "on_event",
+    "on_finish",
+    "on_message",
+    "on_subscribe",
+    "on_unsubscribe",
+    "script_url",
+    "send",
+    "socketio_urls",
+    "template_dir",
+]

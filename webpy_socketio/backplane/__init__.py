@@ -1,0 +1,1 @@
+"""The backplane: how an event reaches the sockets of every process."""

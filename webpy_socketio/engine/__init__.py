@@ -1,0 +1,1 @@
+"""The Engine.IO session without its sockets: packets and times in, packets out."""

@@ -1,0 +1,62 @@
+"""The outbox: packets that a client has not been able to take yet, bounded in number and in bytes."""
+
+from __future__ import annotations
+
+from ..wire.prepared import Prepared
+
+
+class Outbox:
+    """A bounded queue. Whoever appends to a full one is told so, and what follows is the caller's policy."""
+
+    __slots__ = ("_items", "_size", "max_bytes", "max_packets")
+
+    def __init__(self, max_packets: int, max_bytes: int) -> None:
+        self._items: list[Prepared] = []
+        self._size = 0
+        self.max_packets = max_packets
+        self.max_bytes = max_bytes
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @property
+    def size(self) -> int:
+        """About how many bytes are waiting."""
+        return self._size
+
+    def append(self, prepared: Prepared) -> bool:
+        """Queue a packet and return True, or return False if that would pass a bound.
+
+        A packet larger than the bound is taken when it would be alone: it could never be sent otherwise.
+        """
+        size = prepared.size
+        items = self._items
+        if items and (len(items) >= self.max_packets or self._size + size > self.max_bytes):
+            return False
+        items.append(prepared)
+        self._size += size
+        return True
+
+    def take(self, max_bytes: int | None = None) -> list[Prepared]:
+        """Take packets out, in order: all of them, or the first ones up to about ``max_bytes`` and at least one."""
+        if max_bytes is None or self._size <= max_bytes:
+            items, self._items, self._size = self._items, [], 0
+            return items
+        count = taken = 0
+        while count < len(self._items) and (count == 0 or taken + self._items[count].size <= max_bytes):
+            taken += self._items[count].size
+            count += 1
+        items = self._items[:count]
+        del self._items[:count]
+        self._size -= taken
+        return items
+
+    def put_back(self, items: list[Prepared]) -> None:
+        """Return packets that were taken but could not be sent, to where they came from."""
+        self._items[:0] = items
+        self._size += sum(item.size for item in items)
+
+    def clear(self) -> None:
+        """Throw everything away."""
+        self._items = []
+        self._size = 0

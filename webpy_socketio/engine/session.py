@@ -1,0 +1,207 @@
+"""The Engine.IO session: one client's connection, whichever transport carries it at the moment.
+
+Everything that decides what a session may do next is in the table below; a step that is not in it is a mistake of
+ours, never of a client. A client's packets are judged by :meth:`Session.receive`::
+
+    OPENING ──► OPEN ◄──► PROBING        PROBING: a WebSocket is being tried while polling goes on
+                 │           │
+                 ▼           ▼
+               CLOSING ──► CLOSED        CLOSING: what is still queued may be taken, nothing is added
+
+Whoever carries the session (a transport) puts itself in two slots: ``write`` takes one packet at once, while nothing
+is queued before it; ``wake`` is called when the queue, or the state, has something for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+
+from ..errors import TransportMisused
+from ..reasons import SLOW, TRANSPORT_CLOSE, Reason
+from ..settings import Settings
+from ..wire.dialects import Dialect
+from ..wire.packets import EnginePacket, EngineType
+from ..wire.prepared import PING, Prepared
+from .heartbeat import Beat, Heartbeat
+from .outbox import Outbox
+
+MESSAGE, PONG = EngineType.MESSAGE, EngineType.PONG
+
+
+class State(Enum):
+    """Where in its life a session is."""
+
+    OPENING = "opening"
+    OPEN = "open"
+    PROBING = "probing"
+    CLOSING = "closing"
+    CLOSED = "closed"
+
+
+class Step(Enum):
+    """What can happen to a session."""
+
+    OPEN = "open"
+    PROBE = "probe"
+    UPGRADE = "upgrade"
+    ABANDON = "abandon"
+    CLOSE = "close"
+    END = "end"
+
+
+NEXT: dict[State, dict[Step, State]] = {
+    State.OPENING: {
+        Step.OPEN: State.OPEN,
+        Step.END: State.CLOSED,
+    },
+    State.OPEN: {
+        Step.PROBE: State.PROBING,
+        Step.UPGRADE: State.OPEN,  # a client that is sure of its WebSocket may leave the probe out
+        Step.ABANDON: State.OPEN,
+        Step.CLOSE: State.CLOSING,
+        Step.END: State.CLOSED,
+    },
+    State.PROBING: {
+        Step.PROBE: State.PROBING,
+        Step.UPGRADE: State.OPEN,
+        Step.ABANDON: State.OPEN,
+        Step.CLOSE: State.CLOSING,
+        Step.END: State.CLOSED,
+    },
+    State.CLOSING: {
+        Step.ABANDON: State.CLOSING,
+        Step.CLOSE: State.CLOSING,
+        Step.END: State.CLOSED,
+    },
+    State.CLOSED: {
+        Step.ABANDON: State.CLOSED,
+        Step.CLOSE: State.CLOSED,
+        Step.END: State.CLOSED,
+    },
+}
+
+
+class Session:
+    """One Engine.IO session. Times are seconds on a clock that never goes back."""
+
+    __slots__ = (
+        "candidate", "carrier", "dialect", "heartbeat", "outbox", "paused", "peer", "reason", "sid", "state", "transport",
+        "wake", "write", "__weakref__",
+    )  # fmt: skip
+
+    def __init__(self, sid: str, dialect: Dialect, transport: str, settings: Settings, now: float) -> None:
+        self.sid = sid
+        self.dialect = dialect
+        #: The name of the transport that carries the session now.
+        self.transport = transport
+        self.state = State.OPENING
+        self.heartbeat = Heartbeat(settings.ping_interval, settings.ping_timeout, now)
+        self.outbox = Outbox(settings.max_outbox_packets, settings.max_outbox_bytes)
+        #: Why the session ended, once it did.
+        self.reason: Reason | None = None
+        #: The transport that tries to take over, if any: only one may at a time.
+        self.candidate: Any = None
+        #: The transport's own object, where it needs one from request to request.
+        self.carrier: Any = None
+        #: Whether we stopped reading from the client, because its handlers have not caught up.
+        self.paused = False
+        #: The conversation that the messages belong to; set by the hub.
+        self.peer: Any = None
+        self.write: Callable[[Prepared], None] | None = None
+        self.wake: Callable[[], None] | None = None
+
+    def step(self, step: Step) -> None:
+        """Go to the next state. Raises RuntimeError for a step that the table does not have."""
+        try:
+            self.state = NEXT[self.state][step]
+        except KeyError:
+            raise RuntimeError(f"a session that is {self.state.value} cannot {step.value}") from None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages can be sent and received."""
+        return self.state is State.OPEN or self.state is State.PROBING
+
+    def receive(self, packet: EnginePacket, now: float) -> str | bytes | Reason | None:
+        """Judge a packet from the client: a message is returned, and so is the reason if it ends the session.
+
+        Raises TransportMisused for a packet that only a server sends.
+        """
+        kind, data = packet
+        if kind is MESSAGE:
+            self.heartbeat.sign_of_life(now)
+            return data if self.is_open else None
+        if kind is PONG:
+            self.heartbeat.pong(now)
+        elif kind is EngineType.CLOSE:
+            return TRANSPORT_CLOSE
+        elif kind is EngineType.PING:
+            raise TransportMisused("a client of revision 4 answers pings; it does not send them")
+        return None  # open, upgrade and noop mean nothing here, and do no harm
+
+    def send(self, prepared: Prepared) -> bool:
+        """Send a packet: at once if the transport can take it, else from the outbox when it can.
+
+        Returns False if the session is over, or is ended by this very packet because its outbox is full.
+        """
+        write = self.write
+        if write is not None:
+            write(prepared)
+            return True
+        return self._queue(prepared)
+
+    def _queue(self, prepared: Prepared) -> bool:
+        if not self.is_open:
+            return False
+        queued = self.outbox.append(prepared)
+        if not queued:
+            self.end(SLOW)
+        else:
+            self._wake()
+        return queued
+
+    def tick(self, now: float) -> bool:
+        """Do what the heartbeat asks for. Returns False when the client has been silent for too long."""
+        beat = self.heartbeat.due(now)
+        if beat is Beat.DEAD:
+            if not self.paused:
+                return False
+            self.heartbeat.postpone(now)
+        elif beat is Beat.PING:
+            self.send(PING)
+        return True
+
+    def upgrade(self, transport: str, now: float) -> None:
+        """The candidate has become the transport."""
+        self.step(Step.UPGRADE)
+        self.transport = transport
+        self.candidate = None
+        self.heartbeat.switched(now)
+
+    def abandon(self) -> None:
+        """The candidate gave up; the session stays where it was."""
+        self.step(Step.ABANDON)
+        self.candidate = None
+
+    def close(self, reason: Reason) -> None:
+        """Close once everything that is queued has been taken."""
+        if self.is_open:
+            self.reason = reason
+            self.step(Step.CLOSE)
+            self.write = None
+            self._wake()
+
+    def end(self, reason: Reason) -> None:
+        """Close now; what is still queued is thrown away."""
+        if self.state is not State.CLOSED:
+            self.reason = self.reason or reason
+            self.step(Step.END)
+            self.write = None
+            self.outbox.clear()
+            self._wake()
+
+    def _wake(self) -> None:
+        if self.wake is not None:
+            self.wake()

@@ -1,0 +1,91 @@
+"""Every exception of this package, in one tree::
+
+    SocketIOError
+    ├── EventError           a handler was declared wrongly (told at decoration)
+    ├── SettingsError        an option is unknown or has an impossible value (told at start-up)
+    ├── NoSocket             nobody is there to receive what was sent
+    ├── Refused              raised by *your* handlers: the client is told why
+    ├── AckTimeout           a client did not answer ``socket.call`` in time (also a TimeoutError)
+    ├── Disconnected         a client left before it answered ``socket.call``
+    ├── UnsendableValue      a value has no form on the wire (also a TypeError)
+    └── ClientError          a client's mistake; answered to it, never a traceback in the log
+        ├── TransportMisused a legal packet in a place or direction that ends the connection
+        ├── RequestRefused   an HTTP request that Engine.IO answers with an error code
+        ├── RuleBroken       a readable packet that Socket.IO does not allow at this point; ends the connection
+        └── PacketError      a packet that cannot be read; ends the connection
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class SocketIOError(Exception):
+    """The root: ``except SocketIOError`` catches everything that this package raises."""
+
+
+class EventError(SocketIOError):
+    """An event handler was declared in a way that cannot work."""
+
+
+class SettingsError(SocketIOError):
+    """An option is unknown, or its value is impossible. The text says which one and what to write instead."""
+
+
+class NoSocket(SocketIOError):
+    """Nobody is connected who could receive the message."""
+
+
+class Refused(SocketIOError):
+    """Raise it in ``on_connect``, ``on_subscribe`` or an event handler to turn the client's wish down.
+
+    :param message: a sentence for the client to read.
+    :param data: anything that can be sent; the client finds it beside the message.
+    """
+
+    def __init__(self, message: str = "refused", data: Any = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.data = data
+
+
+class AckTimeout(SocketIOError, TimeoutError):
+    """The client did not acknowledge within the time allowed."""
+
+
+class Disconnected(SocketIOError):
+    """The client went away before it acknowledged."""
+
+
+class UnsendableValue(SocketIOError, TypeError):
+    """A value cannot be sent. :attr:`path` tells where in the message it stands, like ``data.points[3].y``."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"{path}: {problem}")
+        self.path = path
+
+
+class ClientError(SocketIOError):
+    """A client did something wrong."""
+
+
+class RequestRefused(ClientError):
+    """An HTTP request that gets an error: Engine.IO's code, its message, and the HTTP status."""
+
+    def __init__(self, code: int, message: str, status: str = "400 Bad Request") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = status
+
+
+class PacketError(ClientError):
+    """A packet or payload that cannot be read."""
+
+
+class RuleBroken(ClientError):
+    """A readable Socket.IO packet that is not allowed where it came: an event for a namespace not joined, say."""
+
+
+class TransportMisused(ClientError):
+    """A readable packet in a place where it must not come, like a ping from a client that has to answer them."""

@@ -1,0 +1,180 @@
+"""Events: the decorators that bind an application's functions to what happens to its sockets.
+
+::
+
+    @on_message(channel="^room-")
+    def chat(request, socket, context, message):
+        socket.send_and_broadcast_channel(message)
+
+A handler without ``channel`` sees every event of its namespace. One with a pattern (a regular expression, matched from
+the start of the name) sees the events of sockets that are subscribed to a matching channel; for subscribe and
+unsubscribe, those whose channel matches.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from types import CodeType
+from typing import Any, NamedTuple, TypeVar, overload
+
+from .errors import EventError
+from .wire.socketio import RESERVED_EVENTS
+
+F = TypeVar("F", bound=Callable[..., Any])
+UNLIMITED = 1_000_000
+
+
+class ModuleRun(NamedTuple):
+    """One execution of a module's code."""
+
+    #: Made anew each time the module is loaded, so it tells one execution from another.
+    code: CodeType
+    name: str
+
+    def replaces(self, other: ModuleRun | None) -> bool:
+        """Whether what this run binds takes the place of what the other bound.
+
+        In debug mode web.py imports the main module a second time, under its own name, serves the pages from there,
+        and loads it again whenever it has changed. Each handler shall be bound once, and in the copy that has the pages.
+        """
+        if other is None or other.code is self.code or other.code.co_filename != self.code.co_filename:
+            return False
+        return self.name != "__main__"
+
+
+class Handler(NamedTuple):
+    """One decorated function and when it runs."""
+
+    function: Callable[..., Any]
+    pattern: re.Pattern[str] | None
+    #: How many arguments of the event it takes: not fewer, not more.
+    fewest: int
+    most: int
+    #: The run of the module that bound it, if it was bound at a module's top level.
+    run: ModuleRun | None
+
+    def sees(self, channels: Iterable[str]) -> bool:
+        """Whether it runs for a socket (or a subscription) with these channels."""
+        return self.pattern is None or any(map(self.pattern.match, channels))
+
+
+class Event:
+    """A kind of event, and the decorator that binds handlers to it, bare or with options."""
+
+    def __init__(self, name: str, arguments: int | None, *, takes_channel: bool = True) -> None:
+        self.name = name
+        self.handlers: dict[str, list[Handler]] = {}
+        self._arguments = arguments
+        self._takes_channel = takes_channel
+
+    @overload
+    def __call__(self, function: F) -> F: ...
+    @overload
+    def __call__(self, *, channel: str | None = None, namespace: str = "/") -> Callable[[F], F]: ...
+    def __call__(
+        self, function: F | None = None, *, channel: str | None = None, namespace: str = "/"
+    ) -> F | Callable[[F], F]:
+        """Bind a function. Raises EventError if it could never be called.
+
+        :param channel: a regular expression; the handler runs only for sockets subscribed to a matching channel.
+        :param namespace: the Socket.IO namespace whose events it sees; binding to one also makes it exist.
+        """
+        pattern = self._compile(channel)
+        if not isinstance(namespace, str) or not namespace.startswith("/") or "," in namespace:
+            raise EventError(f"{self.name}: namespace={namespace!r} is none; it starts with a slash, like '/admin'")
+
+        def bind(handler: F) -> F:
+            fewest, most = self._check(handler)
+            self._add(namespace, Handler(handler, pattern, fewest, most, _current_run()))
+            return handler
+
+        return bind if function is None else bind(function)
+
+    def matching(self, namespace: str, channels: Iterable[str]) -> list[Handler]:
+        """Return the handlers that run in a namespace for these channels, in the order they were bound."""
+        return [handler for handler in self.handlers.get(namespace, ()) if handler.sees(channels)]
+
+    def _add(self, namespace: str, handler: Handler) -> None:
+        bound = self.handlers.setdefault(namespace, [])
+        if handler.run is not None:
+            bound[:] = [other for other in bound if not handler.run.replaces(other.run)]
+            if any(other.run is not None and other.run.replaces(handler.run) for other in bound):
+                return
+        bound.append(handler)
+
+    def _compile(self, channel: str | None) -> re.Pattern[str] | None:
+        if channel is None:
+            return None
+        if not self._takes_channel:
+            raise EventError(f"{self.name} takes no channel: a socket that just connects is subscribed to none")
+        try:
+            return re.compile(channel)
+        except (re.error, TypeError) as error:
+            raise EventError(f"{self.name}: channel={channel!r} is not a regular expression: {error}") from None
+
+    def _check(self, function: Callable[..., Any]) -> tuple[int, int]:
+        """Return how many arguments of the event a handler takes, beyond request, socket and context."""
+        if not callable(function):
+            raise EventError(f"{self.name} decorates a function, not {function!r}; options go by name: channel=...")
+        parameters = inspect.signature(function).parameters.values()
+        positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        fewest = sum(p.default is p.empty for p in positional) - 3
+        most = UNLIMITED if any(p.kind is p.VAR_POSITIONAL for p in parameters) else len(positional) - 3
+        wanted = self._arguments
+        needs_keyword = any(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in parameters)
+        if most < (wanted or 0) or (wanted is not None and fewest > wanted) or needs_keyword:
+            raise EventError(f"{function.__qualname__} cannot handle {self.name}: {self._signature()}")
+        return max(fewest, 0), most
+
+    def _signature(self) -> str:
+        names = {None: ", *args", 0: "", 1: ", value"}[self._arguments]
+        return f"it is called with (request, socket, context{names})"
+
+
+class Events:
+    """All the events of an application; each attribute is a decorator."""
+
+    def __init__(self) -> None:
+        self.on_connect = Event("on_connect", 0, takes_channel=False)
+        self.on_message = Event("on_message", 1)
+        self.on_subscribe = Event("on_subscribe", 1)
+        self.on_unsubscribe = Event("on_unsubscribe", 1)
+        self.on_error = Event("on_error", 1)
+        self.on_disconnect = Event("on_disconnect", 0)
+        self.on_finish = Event("on_finish", 0)
+        self.named: dict[str, Event] = {}
+
+    def on_event(self, name: str) -> Event:
+        """Return the decorator for handlers of a named Socket.IO event, which get all its arguments.
+
+        Raises EventError for a name that can never arrive.
+        """
+        if not isinstance(name, str):
+            raise EventError('on_event needs the name of an event: @on_event("move")')
+        if name in RESERVED_EVENTS or name in ("__subscribe__", "__unsubscribe__"):
+            raise EventError(f"no client can send an event named {name!r}; there are on_connect, on_subscribe, ...")
+        return self.named.setdefault(name, Event(f"on_event({name!r})", None))
+
+    def declares(self, namespace: str) -> bool:
+        """Whether a namespace exists: the main one, and each that a handler is bound to."""
+        own = (
+            self.on_connect, self.on_message, self.on_subscribe, self.on_unsubscribe, self.on_error,
+            self.on_disconnect, self.on_finish,
+        )  # fmt: skip
+        return namespace == "/" or any(namespace in event.handlers for event in (*own, *self.named.values()))
+
+
+def _current_run() -> ModuleRun | None:
+    """The run of the module whose top level is calling a decorator; None if it is called from within a function."""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__") == __name__:
+        frame = frame.f_back
+    if frame is None or frame.f_code.co_name != "<module>":
+        return None
+    return ModuleRun(frame.f_code, frame.f_globals.get("__name__", ""))
+
+
+#: The events that the decorators of the package's face bind to.
+EVENTS = Events()

@@ -1,0 +1,198 @@
+"""The hub: opens, finds, expires and ends the sessions of one server, and makes everything they need."""
+
+from __future__ import annotations
+
+import secrets
+import weakref
+from typing import Any
+
+import orjson
+
+from .backplane.contract import Backplane
+from .delivery import Delivery
+from .engine.deadlines import Deadlines
+from .engine.session import Session, State, Step
+from .errors import PacketError, RuleBroken, TransportMisused
+from .events import Events
+from .logs import MessageLog, logger
+from .metrics import Counters
+from .namespaces import Namespaces
+from .peers import Peer
+from .reasons import (
+    PARSE_ERROR,
+    PING_TIMEOUT,
+    PROTOCOL_VIOLATION,
+    SERVER_SHUTDOWN,
+    TRANSPORT_ERROR,
+    Reason,
+)
+from .runner import Runner, Scope
+from .services import Services
+from .settings import Settings
+from .wire.dialects import Dialect
+from .wire.packets import EnginePacket, EngineType
+from .wire.prepared import Prepared
+
+
+class Hub:
+    """One server's sessions. Everything here runs where the connections live; see the contract of Runner."""
+
+    def __init__(self, settings: Settings, events: Events, runner: Runner, backplane: Backplane) -> None:
+        delivery = Delivery(settings.max_attachments)
+        self.settings = settings
+        self.services = Services(
+            settings, events, runner, backplane, delivery, Deadlines(), Counters(), MessageLog(settings.message_log_format)
+        )
+        self.draining = False
+        self._namespaces = Namespaces(self.services)
+        self._sessions: dict[str, Session] = {}
+        #: Peers whose connection is over, but not all of their handlers.
+        self._ending: set[Peer] = set()
+        backplane.start(delivery)
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    # Sessions begin.
+
+    def open(self, dialect: Dialect, transport: str, request: dict[str, Any], scope: Scope | None) -> Session:
+        """Open a session for a client whose handshake was accepted; its first packet is :meth:`handshake`.
+
+        :param request: the environ of the handshake, as handlers shall see it.
+        :param scope: what surrounds the client's handlers.
+        """
+        now = self.services.runner.now()
+        session = Session(secrets.token_urlsafe(15), dialect, transport, self.settings, now)
+        session.peer = Peer(session, request, scope, self._namespaces, self.services)
+        session.step(Step.OPEN)
+        self._sessions[session.sid] = session
+        self.services.counters.opened += 1
+        deadlines = self.services.deadlines
+        deadlines.add(session.heartbeat.deadline, self._tick, weakref.ref(session))
+        deadlines.add(now + self.settings.connect_timeout, self._expect_join, weakref.ref(session))
+        self.unattended(session)
+        return session
+
+    def handshake(self, session: Session, *, can_upgrade: bool) -> Prepared:
+        """The open packet: the session's id and what the client has to know to keep it.
+
+        :param can_upgrade: whether the client's transport could be exchanged for a WebSocket.
+        """
+        settings = self.settings
+        upgrades = ["websocket"] if can_upgrade and settings.allow_upgrades and "websocket" in settings.transports else []
+        fields = {
+            "sid": session.sid,
+            "upgrades": upgrades,
+            "pingInterval": round(settings.ping_interval * 1000),
+            "pingTimeout": round(settings.ping_timeout * 1000),
+            "maxPayload": settings.max_payload,
+        }
+        return Prepared(orjson.dumps(fields), kind=EngineType.OPEN)
+
+    def find(self, sid: str) -> Session | None:
+        """Return the session with this id, unless it is over; being late counts, even if no timer noticed yet."""
+        session = self._sessions.get(sid)
+        if session is not None:
+            now = self.services.runner.now()
+            if session.heartbeat.deadline <= now and not session.tick(now):
+                self.end(session, PING_TIMEOUT)
+                return None
+        return session
+
+    # Packets come in.
+
+    def receive(self, session: Session, packet: EnginePacket) -> None:
+        """Take a packet from a client; one that breaks the rules ends its session."""
+        try:
+            message = session.receive(packet, self.services.runner.now())
+        except TransportMisused as error:
+            logger.debug("session %s: %s", session.sid, error)
+            self.end(session, TRANSPORT_ERROR)
+            return
+        if message is None:
+            return
+        if isinstance(message, Reason):
+            self.end(session, message)
+            return
+        try:
+            session.peer.receive(message)
+        except RuleBroken as error:
+            logger.debug("session %s: %s", session.sid, error)
+            self.close(session, PROTOCOL_VIOLATION)
+        except PacketError as error:
+            logger.debug("session %s: %s", session.sid, error)
+            self.close(session, PARSE_ERROR)
+
+    # Sessions end.
+
+    def close(self, session: Session, reason: Reason) -> None:
+        """End the conversation now, and the session once its client has taken what was sent before."""
+        if session.is_open:
+            self._part(session, reason)
+            self.services.deadlines.add(
+                self.services.runner.now() + self.settings.close_timeout, self._give_up, weakref.ref(session)
+            )
+            session.close(reason)
+
+    def end(self, session: Session, reason: Reason) -> None:
+        """End a session now. Nothing happens if it has ended."""
+        if self._sessions.pop(session.sid, None) is not None:
+            session.end(reason)
+            logger.debug("session %s ended: %s", session.sid, session.reason)
+            self.services.counters.ended[str(session.reason)] += 1
+            self._part(session, session.reason or reason)
+            session.peer = None  # the two hold each other
+
+    def unattended(self, session: Session) -> None:
+        """Nobody carries the session at the moment: the hub itself takes note if it ends because it is full."""
+
+        def notice() -> None:
+            if session.state is State.CLOSED:
+                self.end(session, TRANSPORT_ERROR)
+
+        session.wake = notice
+
+    def drain(self) -> None:
+        """Open no more sessions, and end all there are. :attr:`is_quiet` tells when the last handler has run."""
+        self.draining = True
+        for session in list(self._sessions.values()):
+            self.end(session, SERVER_SHUTDOWN)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether no session is left, nor any handler of one that ended."""
+        self._ending = {peer for peer in self._ending if peer.is_busy}
+        return not self._sessions and not self._ending
+
+    def _part(self, session: Session, reason: Reason) -> None:
+        peer: Peer = session.peer
+        peer.close(reason)
+        if peer.is_busy:
+            self._ending.add(peer)
+
+    # Deadlines.
+
+    def expire(self) -> None:
+        """Do everything that is due."""
+        self.services.deadlines.expire(self.services.runner.now())
+
+    # A session that is over must not be kept alive by a deadline that is still to come.
+
+    def _tick(self, reference: weakref.ref[Session], now: float) -> None:
+        session = reference()
+        if session is None or session.state is State.CLOSED:
+            return
+        if not session.tick(now):
+            self.end(session, PING_TIMEOUT)
+        else:
+            self.services.deadlines.add(session.heartbeat.deadline, self._tick, reference)
+
+    def _expect_join(self, reference: weakref.ref[Session], now: float) -> None:
+        session = reference()
+        if session is not None and session.is_open and not session.peer.joined:
+            self.close(session, PROTOCOL_VIOLATION)
+
+    def _give_up(self, reference: weakref.ref[Session], now: float) -> None:
+        session = reference()
+        if session is not None:
+            self.end(session, TRANSPORT_ERROR)

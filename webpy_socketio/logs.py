@@ -1,0 +1,73 @@
+"""Logs: the names of the loggers, and the message log.
+
+``webpy_socketio`` tells what happens to the server; ``webpy_socketio.messages`` has one line per event that a client
+sent. Both are ordinary :mod:`logging` loggers.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Mapping
+
+logger = logging.getLogger("webpy_socketio")
+messages = logging.getLogger("webpy_socketio.messages")
+
+# websockets reports each connection's end on its logger; ours says it already, with the reason.
+quiet = logging.getLogger("webpy_socketio.websockets")
+quiet.setLevel(logging.CRITICAL)
+
+LONGEST_MESSAGE = 1000
+
+
+def printable(text: str) -> str:
+    """The text with control characters, line and bidirectional ones included, written as escapes.
+
+    What a client sends must not be able to forge a line of a log or to command a terminal.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+class _Fields(dict[str, str]):
+    """The values of one log line; a header that a request did not have is a dash."""
+
+    def __missing__(self, key: str) -> str:
+        return "-"
+
+
+class MessageLog:
+    """Writes one line per event in the operator's format; does nothing, at no cost, when there is no format."""
+
+    __slots__ = ("_format",)
+
+    def __init__(self, line_format: str | None) -> None:
+        self._format = line_format
+
+    @property
+    def enabled(self) -> bool:
+        """Whether a line would be written: ask before building the message."""
+        return self._format is not None and messages.isEnabledFor(logging.INFO)
+
+    def write(self, environ: Mapping[str, str], kind: str, message: str) -> None:
+        """Log one event of the client whose handshake had this environ."""
+        if self._format is None or not messages.isEnabledFor(logging.INFO):
+            return
+        fields = _Fields((key, printable(value)) for key, value in environ.items() if isinstance(value, str))
+        fields["TIME"] = time.strftime("%d/%b/%Y %H:%M:%S")
+        fields["TYPE"] = kind
+        fields["MESSAGE"] = printable(message[:LONGEST_MESSAGE])
+        messages.info("%s", self._format % fields)
+
+
+def log_to_stderr() -> None:
+    """Show both logs on standard error, unless the application configured logging itself."""
+    if logging.getLogger().handlers or logger.handlers:
+        return
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False

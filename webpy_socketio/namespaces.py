@@ -1,0 +1,232 @@
+"""A namespace: runs the application's handlers for its sockets, in each step of a connection's life.
+
+Everything here runs in a worker, one step of a client after the other, and may block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from .errors import ClientError, Refused, UnsendableValue
+from .events import Event, Handler
+from .logs import logger, printable
+from .reasons import SERVER_DISCONNECT
+from .services import Services
+from .sockets import Socket
+from .wire.packets import SocketPacket, SocketType
+
+SUBSCRIBE, UNSUBSCRIBE = "__subscribe__", "__unsubscribe__"
+
+
+class Namespace:
+    """One namespace and its events."""
+
+    def __init__(self, name: str, services: Services) -> None:
+        self.name = name
+        self._services = services
+        self._events = services.events
+
+    def connect(self, socket: Socket) -> bool:
+        """Ask ``on_connect`` and let the client in, or turn it away; tell which."""
+        self._log(socket, "CONNECT", socket.sid)
+        refusal = self._refusal(socket, self._events.on_connect.matching(self.name, ()))
+        if refusal is None:
+            socket.accept()
+        elif socket.connected:  # a handler called the client before another refused it
+            socket.disconnect()
+        else:
+            self._turn_away(socket, refusal)
+        return refusal is None
+
+    def event(self, socket: Socket, packet: SocketPacket) -> None:
+        """Run the handlers of an event, and acknowledge it if the client asked for that."""
+        if not socket.admitted or socket.reason is SERVER_DISCONNECT:
+            return  # it was on its way when the client was put out
+        name, *args = packet.data
+        if name == SUBSCRIBE:
+            answer = self._subscribe(socket, args)
+        elif name == UNSUBSCRIBE:
+            answer = self._unsubscribe(socket, args)
+        else:
+            self._log_event(socket, name, args)
+            answer = self._handle(socket, name, args)
+        if packet.id is not None:
+            self._acknowledge(socket, packet.id, answer)
+
+    def end(self, socket: Socket) -> None:
+        """Run the handlers of the end, in their order; then the socket's channels are dropped."""
+        if not socket.admitted:
+            return
+        self._log(socket, "DISCONNECT", str(socket.reason))
+        channels = socket.channels
+        self._run(socket, self._events.on_disconnect.matching(self.name, channels))
+        for channel in channels:
+            self._run(socket, self._events.on_unsubscribe.matching(self.name, (channel,)), channel)
+        self._run(socket, self._events.on_finish.matching(self.name, channels))
+        socket.forget()
+
+    def report(self, socket: Socket, error: Exception, where: str) -> None:
+        """Log what a handler raised, and show it to ``on_error``."""
+        logger.error("%s raised %s: %s", where, type(error).__name__, printable(str(error)), exc_info=error)
+        for handler in self._events.on_error.matching(self.name, socket.channels):
+            try:
+                handler.function(socket.request, socket, socket.context, error)
+            except Exception as second:
+                logger.error("%s raised %s", _name(handler), type(second).__name__, exc_info=second)
+
+    def _turn_away(self, socket: Socket, refusal: Refused) -> None:
+        try:
+            socket.refuse(refusal.message, refusal.data)
+        except UnsendableValue as error:
+            self.report(socket, error, "the data of a refusal")
+            socket.refuse(refusal.message)
+
+    # Events.
+
+    def _handle(self, socket: Socket, name: Any, args: list[Any]) -> list[Any]:
+        """Run an event's handlers; return what acknowledges it."""
+        channels = socket.channels
+        handlers: list[tuple[Handler, list[Any]]] = []
+        if name == "message":
+            first = args[:1] or [None]
+            handlers = [(handler, first) for handler in self._events.on_message.matching(self.name, channels)]
+        named: Event | None = self._events.named.get(name)
+        if named is not None:
+            handlers += [(handler, args) for handler in named.matching(self.name, channels)]
+        if not handlers:
+            return _error("no_handler", f"no handler for the event {name!r}")
+        if not all(handler.fewest <= len(values) <= handler.most for handler, values in handlers):
+            return _error("wrong_arguments", f"the event {name!r} does not take {len(args)} arguments")
+        return self._answer(socket, handlers)
+
+    def _answer(self, socket: Socket, handlers: list[tuple[Handler, list[Any]]]) -> list[Any]:
+        """Run all the handlers. The first that returns something answers; a refusal ends it, an error does not."""
+        answer: Any = None
+        failed = False
+        for handler, args in handlers:
+            try:
+                result = handler.function(socket.request, socket, socket.context, *args)
+            except Refused as refusal:
+                return _error("refused", refusal.message, refusal.data)
+            except Exception as error:
+                failed = True
+                self.report(socket, error, _name(handler))
+            else:
+                answer = result if answer is None else answer
+        if failed:
+            return _error("failed", "the server could not handle this event")
+        if isinstance(answer, tuple):
+            return list(answer)
+        return [] if answer is None else [answer]
+
+    def _acknowledge(self, socket: Socket, ack_id: int, answer: list[Any]) -> None:
+        try:
+            socket.deliver(SocketPacket(SocketType.ACK, self.name, answer, ack_id))
+        except UnsendableValue as error:
+            self.report(socket, error, "the value that a handler returned")
+            answer = _error("failed", "the server could not handle this event")
+            socket.deliver(SocketPacket(SocketType.ACK, self.name, answer, ack_id))
+
+    # Channels.
+
+    def _subscribe(self, socket: Socket, args: list[Any]) -> list[Any]:
+        try:
+            channel = self._channel_name(args)
+        except ClientError as error:
+            return _error("invalid_channel", str(error))
+        self._log(socket, "SUBSCRIBE", channel)
+        if not socket.provisionally(channel):
+            return [True]
+        refusal = self._refusal(socket, self._events.on_subscribe.matching(self.name, (channel,)), channel)
+        if refusal is not None:
+            socket.unsubscribe(channel)
+            return _error("refused", refusal.message, refusal.data)
+        if channel in socket.channels:  # unless a handler ended the subscription again
+            socket.subscribe(channel)
+        return [True]
+
+    def _unsubscribe(self, socket: Socket, args: list[Any]) -> list[Any]:
+        try:
+            channel = self._channel_name(args)
+        except ClientError as error:
+            return _error("invalid_channel", str(error))
+        self._log(socket, "UNSUBSCRIBE", channel)
+        if channel in socket.channels:
+            socket.unsubscribe(channel)
+            self._run(socket, self._events.on_unsubscribe.matching(self.name, (channel,)), channel)
+        return [True]
+
+    def _channel_name(self, args: list[Any]) -> str:
+        limit = self._services.settings.max_channel_length
+        if len(args) != 1 or not isinstance(args[0], str) or not 0 < len(args[0]) <= limit:
+            raise ClientError(f"a channel is named by one text of 1 to {limit} characters")
+        if args[0] in self._services.delivery.membership(self.name).everybody:
+            raise ClientError("this channel is private to one socket")
+        return args[0]
+
+    # Running handlers.
+
+    def _run(self, socket: Socket, handlers: Iterable[Handler], *args: Any) -> None:
+        """Run handlers whose result does not matter."""
+        for handler in handlers:
+            try:
+                handler.function(socket.request, socket, socket.context, *args)
+            except Exception as error:
+                self.report(socket, error, _name(handler))
+
+    def _refusal(self, socket: Socket, handlers: Iterable[Handler], *args: Any) -> Refused | None:
+        """Run handlers that may refuse: by returning False, by raising Refused, or by failing."""
+        for handler in handlers:
+            try:
+                if handler.function(socket.request, socket, socket.context, *args) is False:
+                    return Refused()
+            except Refused as refusal:
+                return refusal
+            except Exception as error:
+                self.report(socket, error, _name(handler))
+                return Refused("the server could not decide this")
+        return None
+
+    # The message log.
+
+    def _log(self, socket: Socket, kind: str, message: str) -> None:
+        self._services.log.write(socket.request, kind, message)
+
+    def _log_event(self, socket: Socket, name: Any, args: list[Any]) -> None:
+        log = self._services.log
+        if log.enabled:
+            message = args[0] if name == "message" and len(args) == 1 else args
+            text = message if isinstance(message, str) else orjson.dumps(message, default=_describe).decode()
+            log.write(socket.request, "MESSAGE" if name == "message" else f"EVENT {name}", text)
+
+
+class Namespaces:
+    """The namespaces of one hub; each is made when the first client asks for it."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._table: dict[str, Namespace] = {}
+
+    def find(self, name: str) -> Namespace | None:
+        """Return a namespace, or None if no handler was bound to it, so that it does not exist."""
+        namespace = self._table.get(name)
+        if namespace is None and self._services.events.declares(name):
+            namespace = self._table[name] = Namespace(name, self._services)
+        return namespace
+
+
+def _error(code: str, message: str, data: Any = None) -> list[Any]:
+    error = {"code": code, "message": message}
+    return [{"error": error if data is None else {**error, "data": data}}]
+
+
+def _name(handler: Handler) -> str:
+    function = handler.function
+    return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', function)}"
+
+
+def _describe(value: Any) -> str:
+    return f"<{len(value)} bytes>" if isinstance(value, bytes) else repr(value)

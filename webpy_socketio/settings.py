@@ -1,0 +1,216 @@
+"""Settings: every option, its default and its meaning, read once at start-up.
+
+A value is looked for in this order: keyword arguments, ``web.config``, the environment, the project's ``settings``
+module, the default. Outside of keyword arguments an option ``ping_interval`` is written ``SOCKETIO_PING_INTERVAL``.
+Durations are seconds, sizes are bytes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import SettingsError
+
+PREFIX = "SOCKETIO_"
+TRANSPORTS = ("polling", "websocket")
+DEFAULT_LOG_FORMAT = '%(REMOTE_ADDR)s - - [%(TIME)s] "Socket.IO %(TYPE)s: %(MESSAGE)s"'
+LOG_FIELDS = ("TIME", "MESSAGE", "TYPE")
+ENVIRON_KEYS = (
+    "REMOTE_ADDR", "REMOTE_PORT", "REQUEST_METHOD", "SCRIPT_NAME", "PATH_INFO", "QUERY_STRING", "CONTENT_TYPE",
+    "CONTENT_LENGTH", "SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL", "SERVER_SOFTWARE", "REMOTE_USER",
+)  # fmt: skip
+
+
+def _seconds(value: Any) -> float:
+    number = float(value)
+    if not 0 < number < float("inf"):
+        raise ValueError("must be a number of seconds above 0")
+    return number
+
+
+def _count(value: Any) -> int:
+    number = int(value)
+    if number < 1 or isinstance(value, bool):
+        raise ValueError("must be a whole number above 0")
+    return number
+
+
+def _size(value: Any) -> int:
+    number = int(value)
+    if number < 0 or isinstance(value, bool):
+        raise ValueError("must be a whole number of bytes, 0 or more")
+    return number
+
+
+def _port(value: Any) -> int:
+    number = int(value)
+    if not 0 <= number <= 65535:
+        raise ValueError("must be between 0 and 65535")
+    return number
+
+
+def _switch(value: Any) -> bool:
+    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    if isinstance(value, bool):
+        return value
+    if str(value).strip().lower() not in words:
+        raise ValueError("must be true or false")
+    return words[str(value).strip().lower()]
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be text")
+    return value
+
+
+def _optional_text(value: Any) -> str | None:
+    return None if value is None or value in ("", "None") else _text(value)
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = value.split(",")
+    return tuple(_text(name).strip() for name in value if name)
+
+
+def _transports(value: Any) -> tuple[str, ...]:
+    names = _names(value)
+    for name in names:
+        if name not in TRANSPORTS:
+            raise ValueError(f"knows no transport {name!r}; choose from {', '.join(TRANSPORTS)}")
+    if not names:
+        raise ValueError(f"needs at least one of {', '.join(TRANSPORTS)}")
+    return names
+
+
+def _resource(value: Any) -> str:
+    name = _text(value).strip("/")
+    if not name:
+        raise ValueError("must be a path like 'socket.io'")
+    return name
+
+
+def _log_format(value: Any) -> str | None:
+    text = _optional_text(value)
+    if text is not None:
+        check_log_format(text)
+    return text
+
+
+class _KnownKeys(dict[str, str]):
+    """Stands in for an environ while a log format is tried out."""
+
+    def __missing__(self, key: str) -> str:
+        if key.startswith("HTTP_"):
+            return ""
+        raise ValueError(f"names an unknown key {key!r}{_suggestion(key, [*LOG_FIELDS, *ENVIRON_KEYS])}")
+
+
+def check_log_format(text: str) -> None:
+    """Raise ValueError if the format could not be filled from an environ, TIME, TYPE and MESSAGE."""
+    try:
+        text % _KnownKeys.fromkeys((*LOG_FIELDS, *ENVIRON_KEYS), "")
+    except TypeError as error:
+        raise ValueError(f"is not a %-format over a mapping: {error}") from None
+
+
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f". Did you mean {close[0]!r}?" if close else ""
+
+
+def _option(default: Any, read: Callable[[Any], Any]) -> Any:
+    return field(default=default, metadata={"read": read})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All options. Build it with :func:`load_settings`, which checks them."""
+
+    #: Address to listen on, when SocketIOServer gets no listener. Empty: every interface.
+    host: str = _option("127.0.0.1", _text)
+    #: Port to listen on, when SocketIOServer gets no listener.
+    port: int = _option(8000, _port)
+    #: First part of the URL path under which Socket.IO answers.
+    resource: str = _option("socket.io", _resource)
+    #: Transports that clients may use.
+    transports: tuple[str, ...] = _option(TRANSPORTS, _transports)
+    #: Whether a polling client may change over to WebSocket.
+    allow_upgrades: bool = _option(True, _switch)
+    #: Seconds between two heartbeats of an idle connection.
+    ping_interval: float = _option(25.0, _seconds)
+    #: Seconds that a client has to answer a heartbeat.
+    ping_timeout: float = _option(20.0, _seconds)
+    #: Seconds that an upgrade to WebSocket may take.
+    upgrade_timeout: float = _option(10.0, _seconds)
+    #: Seconds within which a new connection has to join a namespace.
+    connect_timeout: float = _option(45.0, _seconds)
+    #: Seconds that a closing connection waits for its client to take the last packets.
+    close_timeout: float = _option(30.0, _seconds)
+    #: Seconds that an acknowledgement by a client is waited for, unless the call says otherwise.
+    ack_timeout: float = _option(60.0, _seconds)
+    #: Seconds that a stopping server gives the handlers of the connections' ends.
+    stop_timeout: float = _option(10.0, _seconds)
+    #: Largest message taken from a client, and largest body of one POST, in bytes.
+    max_payload: int = _option(1_000_000, _count)
+    #: Most binary attachments in one event, in either direction: the official clients accept no more than 10.
+    max_attachments: int = _option(10, _count)
+    #: Events of one client that may wait for its running handler; beyond, reading from it pauses.
+    max_inbox: int = _option(1_000, _count)
+    #: Bytes that may wait for a client that does not read; beyond, it is disconnected with the reason "slow".
+    max_outbox_bytes: int = _option(4_000_000, _count)
+    #: Packets that may wait for a client that does not read; beyond, it is disconnected with the reason "slow".
+    max_outbox_packets: int = _option(50_000, _count)
+    #: Characters in the name of a channel that a client subscribes to.
+    max_channel_length: int = _option(200, _count)
+    #: Origins, besides the page's own, whose pages may connect: "https://example.com", or "*" for all.
+    cors_origins: tuple[str, ...] = _option((), _names)
+    #: Whether pages of other origins may send their cookies.
+    cors_credentials: bool = _option(False, _switch)
+    #: Name of a cookie holding the session id, for load balancers; None sets none.
+    cookie: str | None = _option(None, _optional_text)
+    #: Smallest polling response that is compressed, in bytes; 0 compresses none.
+    compression_threshold: int = _option(1024, _size)
+    #: One line per message received: a %-format over the environ's keys, TIME, TYPE and MESSAGE; None logs none.
+    message_log_format: str | None = _option(DEFAULT_LOG_FORMAT, _log_format)
+
+
+OPTIONS: dict[str, Callable[[Any], Any]] = {f.name: f.metadata["read"] for f in dataclasses.fields(Settings)}
+
+
+def load_settings(keywords: Mapping[str, Any], *sources: Mapping[str, Any]) -> Settings:
+    """Build Settings from keyword arguments and, after them, mappings of ``SOCKETIO_<NAME>`` in falling priority.
+
+    Raises SettingsError for an option that does not exist or a value that cannot be.
+    """
+    raw: dict[str, Any] = {}
+    for source in reversed(sources):
+        raw |= _options_of(source)
+    for name in keywords:
+        if name not in OPTIONS:
+            raise SettingsError(f"unknown option {name!r}{_suggestion(name, OPTIONS)}")
+    raw |= keywords
+    return Settings(**{name: _read(name, value) for name, value in raw.items()})
+
+
+def _options_of(source: Mapping[str, Any]) -> dict[str, Any]:
+    options = {}
+    for key in source:
+        if isinstance(key, str) and key.startswith(PREFIX):
+            name = key[len(PREFIX) :].lower()
+            if name not in OPTIONS or key != key.upper():
+                raise SettingsError(f"unknown option {key!r}{_suggestion(key, [PREFIX + n.upper() for n in OPTIONS])}")
+            options[name] = source[key]
+    return options
+
+
+def _read(name: str, value: Any) -> Any:
+    try:
+        return OPTIONS[name](value)
+    except (TypeError, ValueError) as error:
+        raise SettingsError(f"option {name} = {value!r}: {error}") from None

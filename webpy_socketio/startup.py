@@ -1,0 +1,51 @@
+"""Start-up: where settings are looked for, and how the parts of a server are put together."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import web
+
+from .backplane.memory import MemoryBackplane
+from .events import EVENTS
+from .hub import Hub
+from .logs import log_to_stderr
+from .settings import Settings, load_settings
+from .shortcuts import set_current
+from .transports.clock import Clock
+from .transports.workers import Workers
+from .wsgi import Door
+
+SETTINGS_MODULE = "settings"
+
+
+def read_settings(keywords: Mapping[str, Any]) -> Settings:
+    """Read all options: keywords, ``web.config``, the environment, the project's ``settings`` module, the defaults.
+
+    Raises SettingsError.
+    """
+    return load_settings(keywords, web.config, os.environ, _project_settings())
+
+
+def open_door(settings: Settings) -> Door:
+    """Make a hub with greenlets for its handlers and a running clock, and the door to it.
+
+    The module-level functions speak for this hub from now on.
+    """
+    log_to_stderr()
+    hub = Hub(settings, EVENTS, Workers(), MemoryBackplane())
+    Clock(hub).start()
+    set_current(hub)
+    return Door(hub)
+
+
+def _project_settings() -> Mapping[str, Any]:
+    try:
+        return vars(importlib.import_module(SETTINGS_MODULE))
+    except ModuleNotFoundError as error:
+        if error.name != SETTINGS_MODULE:
+            raise
+        return {}

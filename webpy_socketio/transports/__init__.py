@@ -1,0 +1,1 @@
+"""The transports: the only hands on sockets, and what runs in greenlets."""

@@ -1,0 +1,139 @@
+"""Long-polling: packets leave in the answers to GETs and arrive in the bodies of POSTs.
+
+At most one GET of a session is held, and at most one POST is read, at a time.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import gevent
+
+from ..engine.session import Session, State
+from ..errors import PacketError
+from ..hub import Hub
+from ..logs import logger
+from ..reasons import PARSE_ERROR, TRANSPORT_CLOSE, TRANSPORT_ERROR
+from ..wire.prepared import CLOSE, NOOP, Prepared
+from .streams import Connection
+
+OK, BAD = "200 OK", "400 Bad Request"
+# While a client upgrades, its last packet on the WebSocket may be on the way when its last GET is handled.
+UPGRADE_GRACE = 0.015
+
+
+class PollResult(NamedTuple):
+    """The answer to a GET or POST."""
+
+    status: str
+    body: bytes = b""
+
+
+class Polling:
+    """Carries one session over HTTP requests."""
+
+    __slots__ = ("_hub", "_parked", "_posting", "_session")
+
+    def __init__(self, session: Session, hub: Hub) -> None:
+        self._session = session
+        self._hub = hub
+        self._parked = False
+        self._posting = False
+
+    def get(self, connection: Connection | None) -> PollResult:
+        """Answer a GET with what is queued, or hold it until there is something. May wait."""
+        session = self._session
+        if self._parked:
+            logger.debug("session %s: a second GET came while one was held", session.sid)
+            self._hub.end(session, TRANSPORT_ERROR)
+            return PollResult(BAD)
+        if connection is not None:
+            connection.on_failure = self._lost
+        if session.state is State.CLOSING and not session.outbox:
+            self._hub.end(session, TRANSPORT_ERROR)
+            return self._packets(NOOP, CLOSE)
+        if session.state is State.OPEN and not session.outbox:
+            self._park(connection)
+        if session.state is State.PROBING and not session.outbox:
+            gevent.sleep(UPGRADE_GRACE)
+        return self._answer()
+
+    def post(self, body: bytes) -> PollResult:
+        """Take the packets in the body of a POST. May wait until the client's handlers have caught up."""
+        session, hub = self._session, self._hub
+        if session.state is State.CLOSING:
+            return PollResult(OK, b"ok")
+        try:
+            for packet in session.dialect.codec.decode_payload(body):
+                hub.receive(session, packet)
+                if not session.is_open:
+                    break
+        except PacketError as error:
+            logger.debug("session %s: %s", session.sid, error)
+            hub.end(session, PARSE_ERROR)
+            return PollResult(BAD)
+        if session.is_open and session.peer.is_swamped:
+            self._wait_for_handlers()
+        return PollResult(OK, b"ok")
+
+    def begin_post(self) -> bool:
+        """Note that a body is being read; if there is one already the session ends, and False is returned."""
+        if self._posting:
+            logger.debug("session %s: a second POST came while one was read", self._session.sid)
+            self._hub.end(self._session, TRANSPORT_ERROR)
+            return False
+        self._posting = True
+        return True
+
+    def end_post(self) -> None:
+        """Note that the body has been dealt with."""
+        self._posting = False
+
+    def fail_post(self) -> None:
+        """The body did not arrive as promised."""
+        self._hub.end(self._session, TRANSPORT_CLOSE)
+
+    def _park(self, connection: Connection | None) -> None:
+        """Wait until something is queued, the state changes or the client hangs up."""
+        session = self._session
+        waiter = self._hub.services.runner.waiter()
+        wake = session.wake = waiter.set
+        self._parked = True
+        stop = connection.watch_end(self._lost) if connection is not None else None
+        try:
+            waiter.wait()
+        finally:
+            self._parked = False
+            if stop is not None:
+                stop()
+            if session.wake is wake:
+                self._hub.unattended(session)
+
+    def _answer(self) -> PollResult:
+        session = self._session
+        if session.state is State.CLOSED:
+            self._hub.end(session, TRANSPORT_ERROR)  # if it ended by itself, because it was full
+            return self._packets(NOOP if session.reason is TRANSPORT_CLOSE else CLOSE)
+        if session.transport != "polling":
+            return self._packets(NOOP)
+        if session.outbox:
+            return self._packets(*session.outbox.take())
+        if session.state is State.CLOSING:
+            self._hub.end(session, TRANSPORT_ERROR)
+            return self._packets(CLOSE)
+        return self._packets(NOOP)
+
+    def _packets(self, *packets: Prepared) -> PollResult:
+        dialect = self._session.dialect
+        return PollResult(OK, dialect.codec.join_payload([packet.piece(dialect) for packet in packets]))
+
+    def _lost(self) -> None:
+        self._hub.end(self._session, TRANSPORT_ERROR)
+
+    def _wait_for_handlers(self) -> None:
+        session = self._session
+        waiter = self._hub.services.runner.waiter()
+        session.paused = True
+        session.peer.on_idle = waiter.set
+        waiter.wait()
+        session.paused = False

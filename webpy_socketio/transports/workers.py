@@ -1,0 +1,84 @@
+"""Workers: greenlets that run handlers, parked between jobs and entered by switching to them directly."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any, TypeVar
+
+import gevent
+from gevent import monkey
+from gevent.event import Event
+from greenlet import getcurrent, greenlet
+
+from ..logs import logger
+from ..runner import Waiter
+
+T = TypeVar("T")
+MOST_PARKED = 256
+
+_allocate_lock = monkey.get_original("_thread", "allocate_lock")
+_thread_id = monkey.get_original("_thread", "get_ident")
+
+
+class Workers:
+    """Runs jobs in the greenlets of one event loop; see the contract of Runner."""
+
+    def __init__(self) -> None:
+        self._hub = gevent.get_hub()
+        self._thread = _thread_id()
+        self._parked: list[greenlet] = []
+        self.now = time.monotonic
+
+    def start(self, job: Callable[..., object], *args: Any) -> None:
+        """Run a job in a worker: from the loop's own callbacks at once, from another greenlet soon."""
+        worker = self._parked.pop() if self._parked else greenlet(self._serve, self._hub)
+        if getcurrent() is self._hub:
+            worker.switch(job, args)
+        else:
+            self._hub.loop.run_callback(worker.switch, job, args)
+
+    def waiter(self) -> Waiter:
+        """Return something to wait on."""
+        return Event()
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Run a function in this loop's thread; from another thread, hop over and wait for its result."""
+        if _thread_id() == self._thread:
+            return function()
+        done = _allocate_lock()
+        done.acquire()
+        outcome: list[Any] = []
+
+        def visit() -> None:
+            try:
+                outcome.extend((function(), None))
+            except BaseException as error:
+                outcome.extend((None, error))
+            done.release()
+
+        self._hub.loop.run_callback_threadsafe(visit)
+        done.acquire()
+        result, error = outcome
+        if error is not None:
+            raise error
+        return result  # type: ignore[no-any-return]
+
+    def _serve(self, job: Callable[..., object], args: tuple[Any, ...]) -> None:
+        me = getcurrent()
+        while True:
+            try:
+                Context().run(job, *args)
+            except gevent.GreenletExit:
+                return
+            except BaseException as error:
+                logger.error("a handler raised %s", type(error).__name__, exc_info=error)
+            # A greenlet-local that holds something for this greenlet refers to it. One such is web.ctx, which its
+            # scope has emptied; if there are more, they belong to the application, and end with this greenlet.
+            if weakref.getweakrefcount(me) > 1 or len(self._parked) >= MOST_PARKED:
+                return
+            job = args = None  # type: ignore[assignment]  # parked, it must not keep them alive
+            self._parked.append(me)
+            job, args = self._hub.switch()

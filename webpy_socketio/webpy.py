@@ -1,0 +1,102 @@
+"""The web.py side: the view class behind ``socketio_urls``.
+
+web.py's processors surround the handshake only. They are over before the first event, however long the connection
+lasts: a session saved hours later would overwrite what pages have put into it since.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import web
+
+from .logs import logger
+from .startup import open_door, read_settings
+from .wsgi import Answer, Door, Later, compact_environ
+
+#: The environ's key under which a server that has a door of its own puts it.
+DOOR = "webpy_socketio.door"
+
+_default: Door | None = None
+
+
+def door_of(environ: dict[str, Any]) -> Door:
+    """Return the door of the server that a request came in by; under another server, one for the whole process."""
+    global _default
+    door = environ.get(DOOR)
+    if isinstance(door, Door):
+        return door
+    if _default is None:
+        _default = open_door(read_settings({}))
+    return _default
+
+
+class WebContext:
+    """The ``web.ctx`` of a client's handshake, which its handlers find again while they run."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, environ: dict[str, Any]) -> None:
+        self._values = dict(web.ctx.items())
+        self._values["env"] = self._values["environ"] = compact_environ(environ)
+        for key in ("headers", "status", "output", "app_stack", "_oldctx"):
+            self._values.pop(key, None)
+
+    def enter(self) -> None:
+        """Fill ``web.ctx``; what handlers would set on a response goes nowhere, as there is none."""
+        ctx = web.ctx
+        for key, value in self._values.items():
+            ctx[key] = value
+        ctx.update(headers=[], status="200 OK", output="", app_stack=[])
+
+    def leave(self) -> None:
+        """Leave nothing of this client to the next."""
+        web.utils.ThreadedDict.clear_all()
+
+
+class SocketIOView:
+    """Answers every request under Socket.IO's path. See :func:`make_socketio_urls`."""
+
+    resource = "socket.io"
+
+    def GET(self, name: str) -> Any:
+        """Answer a request, at once or by a generator that web.py runs after its processors."""
+        environ = web.ctx.env
+        door = door_of(environ)
+        self._check_resource(door)
+        answer = door.answer(environ, name, WebContext(environ))
+        return _give(answer) if isinstance(answer, Answer) else _give_later(answer)
+
+    POST = PUT = PATCH = DELETE = HEAD = OPTIONS = GET
+
+    def _check_resource(self, door: Door) -> None:
+        wanted = door.settings.resource
+        if wanted != self.resource and not door.warned_of_resource:
+            door.warned_of_resource = True
+            logger.warning(
+                "resource=%r is set, but the URLs are those of %r: write urls += make_socketio_urls(%r)",
+                wanted, self.resource, wanted,
+            )  # fmt: skip
+
+
+def _give(answer: Answer) -> bytes:
+    web.ctx.status = answer.status
+    web.ctx.headers.extend(answer.headers)
+    return answer.body
+
+
+def _give_later(later: Later) -> Iterator[bytes]:
+    yield _give(later())
+
+
+def make_socketio_urls(resource: str = "socket.io") -> tuple[Any, ...]:
+    """Return the URLs to add to an application's, so that Socket.IO answers under ``/resource/``."""
+    name = resource.strip("/")
+    view = type("SocketIOView", (SocketIOView,), {"resource": name})
+    return (f"/{re.escape(name)}/(.*)", view)
+
+
+#: Add them to the URLs of an application: ``urls += socketio_urls``.
+socketio_urls = make_socketio_urls()

@@ -1,0 +1,76 @@
+"""Engine.IO revision 4: packets as WebSocket frames and as long-polling payloads.
+
+A payload is packets joined by the byte 0x1E. Binary messages are base64 text in payloads, and frames of their own on
+a WebSocket.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Iterator
+
+from websockets.frames import Frame, Opcode
+
+from ..errors import PacketError
+from .packets import EnginePacket, EngineType
+
+SEPARATOR = b"\x1e"
+TYPES = {kind.value: kind for kind in EngineType}
+MESSAGE = EngineType.MESSAGE
+
+
+def decode_text(text: str) -> EnginePacket:
+    """Decode one packet in text form. Raises PacketError for an empty packet or an unknown type."""
+    kind = TYPES.get(text[:1])
+    if kind is not None:
+        return EnginePacket(kind, text[1:])
+    if text[:1] == "b":
+        return EnginePacket(MESSAGE, _decode_base64(text[1:]))
+    raise PacketError("unknown type of packet" if text else "empty packet")
+
+
+def decode_binary(data: bytes) -> EnginePacket:
+    """Decode one packet in binary form: the bytes are the message, even if there are none."""
+    return EnginePacket(MESSAGE, data)
+
+
+def decode_payload(body: bytes) -> Iterator[EnginePacket]:
+    """Decode a long-polling payload packet by packet; PacketError is raised when the first bad one is reached."""
+    for piece in body.split(SEPARATOR):
+        try:
+            text = piece.decode()
+        except UnicodeDecodeError:
+            raise PacketError("not UTF-8") from None
+        yield decode_text(text)
+
+
+def encode_frames(kind: EngineType, text: bytes, attachments: Iterable[bytes], base64_only: bool) -> bytes:
+    """Encode a packet and its attachments as WebSocket frames, in one piece so that nothing comes between them."""
+    frames = _frame(Opcode.TEXT, kind.value.encode() + text)
+    for data in attachments:
+        frames += _frame(Opcode.TEXT, b"b" + base64.b64encode(data)) if base64_only else _frame(Opcode.BINARY, data)
+    return frames
+
+
+def encode_piece(kind: EngineType, text: bytes, attachments: Iterable[bytes]) -> bytes:
+    """Encode a packet and its attachments as a piece of a payload, for :func:`join_payload`."""
+    packets = [kind.value.encode() + text]
+    packets += (b"b" + base64.b64encode(data) for data in attachments)
+    return SEPARATOR.join(packets)
+
+
+def join_payload(pieces: Iterable[bytes]) -> bytes:
+    """Make one payload of encoded pieces."""
+    return SEPARATOR.join(pieces)
+
+
+def _frame(opcode: Opcode, data: bytes) -> bytes:
+    return bytes(Frame(opcode, data).serialize(mask=False))
+
+
+def _decode_base64(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise PacketError("not base64") from None

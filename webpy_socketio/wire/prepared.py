@@ -1,0 +1,50 @@
+"""Prepared packets: encoded at most once per dialect and form, however many receivers there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .dialects import Dialect
+from .packets import EngineType
+
+
+class Prepared:
+    """One packet with its attachments, ready to be asked for its bytes."""
+
+    __slots__ = ("_frames", "_kind", "_pieces", "attachments", "text")
+
+    def __init__(
+        self, text: bytes, attachments: Sequence[bytes] = (), kind: EngineType = EngineType.MESSAGE
+    ) -> None:
+        self.text = text
+        self.attachments = attachments
+        self._kind = kind
+        self._frames: dict[Dialect, bytes] = {}
+        self._pieces: dict[Dialect, bytes] = {}
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes to send."""
+        return len(self.text) + sum(map(len, self.attachments)) + 1
+
+    def frames(self, dialect: Dialect) -> bytes:
+        """The packet as WebSocket frames."""
+        frames = self._frames.get(dialect)
+        if frames is None:
+            frames = dialect.codec.encode_frames(self._kind, self.text, self.attachments, dialect.base64_only)
+            self._frames[dialect] = frames
+        return frames
+
+    def piece(self, dialect: Dialect) -> bytes:
+        """The packet as a piece of a long-polling payload."""
+        piece = self._pieces.get(dialect)
+        if piece is None:
+            piece = dialect.codec.encode_piece(self._kind, self.text, self.attachments)
+            self._pieces[dialect] = piece
+        return piece
+
+
+CLOSE = Prepared(b"", kind=EngineType.CLOSE)
+PING = Prepared(b"", kind=EngineType.PING)
+PROBE_ANSWER = Prepared(b"probe", kind=EngineType.PONG)
+NOOP = Prepared(b"", kind=EngineType.NOOP)

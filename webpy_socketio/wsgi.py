@@ -1,0 +1,328 @@
+"""The door: what an HTTP request under Socket.IO's path is answered, for any WSGI server.
+
+A request is judged here, in the order of the protocol document; what it carries goes to its session's transport.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+import orjson
+from websockets.datastructures import Headers as WebSocketHeaders
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+
+from .engine.session import Session
+from .errors import RequestRefused
+from .hub import Hub
+from .logs import logger, printable, quiet
+from .origins import Headers, Origins
+from .reasons import TRANSPORT_ERROR
+from .runner import Scope
+from .scripts import find_script, serve_script
+from .transports.polling import OK, Polling, PollResult
+from .transports.streams import Connection, find_connection
+from .transports.websocket import WebSocket
+from .wire import jsonp
+from .wire.dialects import find_dialect
+
+#: Set in the environ of a request whose success is not worth a line in the access log.
+ROUTINE = "webpy_socketio.routine"
+PRIVATE_PREFIXES = ("wsgi.", "gunicorn.", "gevent.", "werkzeug.", "webpy_socketio.")
+NO_STORE = ("Cache-Control", "no-store")
+
+
+class Answer(NamedTuple):
+    """What a request is answered."""
+
+    status: str
+    headers: Headers
+    body: bytes = b""
+
+
+#: An answer that is still to be made, perhaps after a long wait.
+Later = Callable[[], Answer]
+
+
+class Door:
+    """Answers the requests for one hub's sessions."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+        self.settings = hub.settings
+        #: Whether the operator has been told of URLs that do not match the setting ``resource``.
+        self.warned_of_resource = False
+        self._warned_of_transport = False
+        self._origins = Origins(hub.settings)
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """The door as a WSGI application of its own, to be mounted where Socket.IO shall answer."""
+        answer = self.answer(environ, environ.get("PATH_INFO", "").rpartition("/")[2])
+        if not isinstance(answer, Answer):
+            answer = answer()
+        start_response(answer.status, answer.headers)
+        return [answer.body]
+
+    def answer(self, environ: dict[str, Any], name: str, scope: Scope | None = None) -> Answer | Later:
+        """Judge a request, and answer it at once or later.
+
+        :param name: what follows Socket.IO's own path in the URL.
+        :param scope: what shall surround the handlers of a client that connects with this request.
+        """
+        script = find_script(name)
+        if script is not None:
+            return Answer(*serve_script(script, environ.get("QUERY_STRING", ""), environ))
+        if environ["REQUEST_METHOD"] == "OPTIONS":
+            headers = self._origins.preflight(environ)
+            if headers is not None:
+                return Answer("204 No Content", headers)
+        try:
+            return self._answer(environ, scope)
+        except RequestRefused as error:
+            return self._refuse(environ, error)
+
+    def _answer(self, environ: dict[str, Any], scope: Scope | None) -> Answer | Later:
+        query = dict(reversed(parse_qsl(environ.get("QUERY_STRING", ""))))
+        connection = find_connection(environ)
+        transport = self._transport(query, connection)
+        if not self._origins.is_legal(environ):
+            raise RequestRefused(3, "Bad request")
+        environ[ROUTINE] = True
+        upgrading = _wants_websocket(environ)
+        session = self._known_session(query, transport, upgrading)
+        if upgrading != (transport == "websocket"):
+            raise RequestRefused(3, "Bad request")
+        if session is None:
+            session = self._open(environ, query, transport, scope)
+            if not upgrading:
+                return self._polling_answer(environ, query, PollResult(OK, _open_packet(self.hub, session, connection)), session)
+        elif not upgrading:
+            return self._poll(environ, query, session, connection)
+        assert connection is not None
+        return self._accept(environ, session, connection, is_new="sid" not in query)
+
+    # Judge.
+
+    def _transport(self, query: Mapping[str, str], connection: Connection | None) -> str:
+        transport = query.get("transport", "")
+        if transport not in self.settings.transports:
+            raise RequestRefused(0, "Transport unknown")
+        if transport == "websocket" and connection is None:
+            if not self._warned_of_transport:
+                self._warned_of_transport = True
+                logger.warning("WebSocket is not offered: this server does not give its connections away; "
+                               "run the application with SocketIOServer, or keep long-polling")  # fmt: skip
+            raise RequestRefused(0, "Transport unknown")
+        return transport
+
+    def _known_session(self, query: Mapping[str, str], transport: str, upgrading: bool) -> Session | None:
+        if not query.get("sid"):
+            return None
+        session = self.hub.find(query["sid"])
+        if session is None:
+            raise RequestRefused(1, "Session ID unknown")
+        if not upgrading and transport != session.transport:
+            raise RequestRefused(3, "Bad request")
+        if query.get("EIO") != session.dialect.revision:
+            raise RequestRefused(3, "Bad request")
+        return session
+
+    def _open(self, environ: dict[str, Any], query: Mapping[str, str], transport: str, scope: Scope | None) -> Session:
+        if environ["REQUEST_METHOD"] != "GET":
+            raise RequestRefused(2, "Bad handshake method")
+        if not self._origins.allows(environ):
+            origin = printable(environ.get("HTTP_ORIGIN", ""))
+            logger.warning("refused a page of %s: add that origin to cors_origins to let it connect", origin)
+            raise RequestRefused(4, "Origin not allowed", "403 Forbidden")
+        dialect = find_dialect(query.get("EIO", ""), bool(query.get("b64")))
+        if dialect is None:
+            raise RequestRefused(5, "Unsupported protocol version")
+        if self.hub.draining:
+            raise RequestRefused(3, "The server is stopping", "503 Service Unavailable")
+        if transport == "websocket":
+            _check_handshake(environ)
+        session = self.hub.open(dialect, transport, compact_environ(environ), scope)
+        session.carrier = Polling(session, self.hub) if transport == "polling" else None
+        return session
+
+    def _refuse(self, environ: Mapping[str, Any], error: RequestRefused) -> Answer:
+        self.hub.services.counters.refused[error.code] += 1
+        headers = self._origins.headers(environ)
+        if _wants_websocket(environ):
+            status = "503 Service Unavailable" if error.status.startswith("503") else "400 Bad Request"
+            body = error.message.encode()
+            headers += [("Connection", "close"), ("Content-Type", "text/html")]
+        else:
+            status, body = error.status, orjson.dumps({"code": error.code, "message": error.message})
+            headers.append(("Content-Type", "application/json"))
+        return Answer(status, [*headers, ("Content-Length", str(len(body)))], body)
+
+    # WebSocket.
+
+    def _accept(self, environ: dict[str, Any], session: Session, connection: Connection, is_new: bool) -> Answer:
+        """Answer 101; once that has gone out, a WebSocket takes the connection over."""
+        hub = self.hub
+        if not is_new and (session.candidate is not None or session.transport != "polling"
+                           or not session.is_open or not self.settings.allow_upgrades):  # fmt: skip
+            raise RequestRefused(3, "Bad request")
+        headers = _check_handshake(environ)
+
+        def take(raw: Any, early: bytes) -> None:
+            socket = WebSocket(raw, session, hub)
+            if is_new:
+                socket.open(early)
+            else:
+                session.candidate = socket
+                socket.probe(early)
+
+        def fail() -> None:
+            if is_new:
+                hub.end(session, TRANSPORT_ERROR)
+            elif session.candidate is reserved:
+                session.abandon()
+
+        reserved = object()
+        if not is_new:
+            session.candidate = reserved
+        connection.taker, connection.on_failure = take, fail
+        return Answer("101 Switching Protocols", headers + self._origins.headers(environ))
+
+    # Long-polling.
+
+    def _poll(
+        self, environ: dict[str, Any], query: Mapping[str, str], session: Session, connection: Connection | None
+    ) -> Later | Answer:
+        polling: Polling = session.carrier
+        method = environ["REQUEST_METHOD"]
+        if method == "GET":
+            return lambda: self._polling_answer(environ, query, polling.get(connection), session)
+        if method == "POST":
+            return lambda: self._post(environ, query, polling, session)
+        return Answer("500 Internal Server Error", [("Content-Length", "0")])
+
+    def _post(self, environ: dict[str, Any], query: Mapping[str, str], polling: Polling, session: Session) -> Answer:
+        headers = [NO_STORE, *self._origins.headers(environ)]
+        if environ.get("CONTENT_TYPE", "") == "application/octet-stream":
+            self.hub.end(session, TRANSPORT_ERROR)
+            return _plain("400 Bad Request", headers)
+        if not polling.begin_post():
+            return _plain("400 Bad Request", [*headers, ("Connection", "close")])
+        try:
+            body = self._read(environ, polling)
+            if body is None:
+                return _plain("413 Payload Too Large", headers)
+            if "j" in query:
+                body = jsonp.unwrap(body)
+            result = PollResult(OK, b"ok") if body is None else polling.post(body)
+        finally:
+            polling.end_post()
+        return _plain(result.status, headers, result.body)
+
+    def _read(self, environ: Mapping[str, Any], polling: Polling) -> bytes | None:
+        """Read the body of a request; None if it is above the limit, which its length may tell before a byte is read."""
+        limit = self.settings.max_payload
+        length = environ.get("CONTENT_LENGTH", "")
+        if length.isascii() and length.isdigit() and len(length) < 16:
+            if int(length) > limit:
+                return None
+            wanted = int(length)
+        else:
+            wanted = limit + 1
+        try:
+            body: bytes = environ["wsgi.input"].read(wanted)
+        except OSError:
+            body = b""
+        if length and len(body) < wanted:
+            polling.fail_post()
+        return None if len(body) > limit else body
+
+    def _polling_answer(
+        self, environ: Mapping[str, Any], query: Mapping[str, str], result: PollResult, session: Session
+    ) -> Answer:
+        headers = [NO_STORE, *self._origins.headers(environ)]
+        if not result.body:
+            return _plain(result.status, headers)
+        body, kind = result.body, "text/plain; charset=UTF-8"
+        if "j" in query:
+            body, kind = jsonp.wrap(body, query["j"]), "text/javascript; charset=UTF-8"
+        if self.settings.cookie and "sid" not in query:
+            headers.append(("Set-Cookie", f"{self.settings.cookie}={session.sid}; Path=/; HttpOnly; SameSite=Lax"))
+        agent = environ.get("HTTP_USER_AGENT", "")
+        if ";MSIE" in agent or "Trident/" in agent:
+            headers.append(("X-XSS-Protection", "0"))
+        threshold = self.settings.compression_threshold
+        if threshold and len(body) >= threshold:
+            body, coding = _compress(body, environ.get("HTTP_ACCEPT_ENCODING", ""))
+            if coding:
+                headers += [("Content-Encoding", coding), ("Vary", "Accept-Encoding")]
+        headers += [("Content-Type", kind), ("Content-Length", str(len(body)))]
+        return Answer(result.status, headers, body)
+
+
+def compact_environ(environ: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what handlers need of an environ; the server's own objects in it would be kept alive for hours."""
+    request = {
+        _KEYS.get(key, key): value for key, value in environ.items() if not key.startswith(PRIVATE_PREFIXES)
+    }
+    request["wsgi.url_scheme"] = environ.get("wsgi.url_scheme", "http")
+    return request
+
+
+# Servers make these keys anew for each request; kept for each connection, they would weigh more than their values.
+_KEYS = {
+    key: key
+    for key in (
+        "HTTP_HOST", "HTTP_USER_AGENT", "HTTP_ACCEPT", "HTTP_ACCEPT_LANGUAGE", "HTTP_ACCEPT_ENCODING", "HTTP_REFERER",
+        "HTTP_ORIGIN", "HTTP_CONNECTION", "HTTP_UPGRADE", "HTTP_COOKIE", "HTTP_SEC_WEBSOCKET_KEY", "HTTP_PRAGMA",
+        "HTTP_SEC_WEBSOCKET_VERSION", "HTTP_SEC_WEBSOCKET_EXTENSIONS", "HTTP_CACHE_CONTROL", "HTTP_X_FORWARDED_FOR",
+        "HTTP_X_FORWARDED_PROTO", "HTTP_X_REAL_IP", "HTTP_SEC_FETCH_DEST", "HTTP_SEC_FETCH_MODE",
+        "HTTP_SEC_FETCH_SITE", "HTTP_DNT",
+    )
+}  # fmt: skip
+
+
+def _open_packet(hub: Hub, session: Session, connection: Connection | None) -> bytes:
+    return hub.handshake(session, can_upgrade=connection is not None).piece(session.dialect)
+
+
+def _plain(status: str, headers: Headers, body: bytes = b"") -> Answer:
+    kind = [("Content-Type", "text/html")] if body else []
+    return Answer(status, [*headers, *kind, ("Content-Length", str(len(body)))], body)
+
+
+def _wants_websocket(environ: Mapping[str, Any]) -> bool:
+    tokens = environ.get("HTTP_CONNECTION", "").lower().replace(" ", "").split(",")
+    return environ.get("HTTP_UPGRADE", "").lower() == "websocket" and "upgrade" in tokens
+
+
+def _check_handshake(environ: Mapping[str, Any]) -> Headers:
+    """Return the headers that accept a WebSocket. Raises RequestRefused if RFC 6455, section 4.2.1 is not met."""
+    headers = WebSocketHeaders()
+    for key, value in environ.items():
+        if key.startswith("HTTP_") and isinstance(value, str):
+            headers[key[5:].replace("_", "-")] = value
+    response = ServerProtocol(logger=quiet).accept(Request("/", headers))
+    if response.status_code != 101:
+        raise RequestRefused(3, "Bad request")
+    return [(name, response.headers[name]) for name in ("Upgrade", "Connection", "Sec-WebSocket-Accept")]
+
+
+def _compress(body: bytes, accepted: str) -> tuple[bytes, str | None]:
+    """Compress a body in the way that the client likes best, if it likes one that we know."""
+    best, quality = None, 0.0
+    for part in accepted.lower().split(","):
+        name, _, parameters = part.strip().partition(";")
+        name = "gzip" if name == "*" else name.strip()
+        try:
+            weight = float(parameters.replace(" ", "").removeprefix("q=") or 1)
+        except ValueError:
+            continue
+        if name in ("gzip", "deflate") and weight > quality:
+            best, quality = name, weight
+    if best is None:
+        return body, None
+    packer = zlib.compressobj(wbits=31 if best == "gzip" else 15)
+    return packer.compress(body) + packer.flush(), best
