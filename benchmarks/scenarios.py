@@ -9,7 +9,7 @@ from typing import NamedTuple
 import drivers
 import fanout
 import longpolling
-from load import Loop, close_websockets, open_websockets
+from load import LoadError, Loop, close_websockets, open_websockets
 from processes import Server
 from upgrades import Upgrades
 
@@ -105,6 +105,8 @@ def _cpu_per_operation(make: drivers.DriverFactory) -> Callable[[Server, Timing]
     def measure(server: Server, timing: Timing) -> Sample:
         loop = Loop()
         used = _drive(server, timing, make(loop, server.port), loop)
+        if not used.operations:
+            raise LoadError("not one operation was finished")
         return used.sample(used.server / used.operations * 1e6)
 
     return measure

@@ -13,6 +13,7 @@ from typing import Any
 import models
 import web
 from people import Seat, people
+
 from webpy_socketio import Refused, broadcast, broadcast_channel, on_event, on_finish, on_message, on_subscribe
 
 LOBBY = "lobby"
@@ -34,13 +35,13 @@ def follow(request: Any, socket: Any, context: dict[str, Any], channel: str) -> 
 @on_event("join")
 def join(request: Any, socket: Any, context: dict[str, Any], room_id: object, name: object, token: object) -> Any:
     """Enter a room under a name. The answer holds what the page shows first: the people and the last messages."""
-    with refusing_mistakes():
+    with refusing_bad_input():
         room = models.find_room(room_id)
         if room is None or not isinstance(token, str) or len(token) not in TOKEN_LENGTHS:
             raise Refused("This room cannot be joined like that. Please reload the page.")
-        seat = Seat(room, models.clean_name(name), token, socket)
+        seat = Seat(room, models.clean_name(name), token)
         leave_seat(socket, context)
-        take_seat(seat)
+        people.sit(seat)
     context["seat"] = seat
     socket.subscribe(room.channel)  # before the messages are read, so that none can be missed
     announce_people(socket, room)
@@ -63,7 +64,7 @@ def talk(request: Any, socket: Any, context: dict[str, Any], message: object) ->
     the socket: to the lobby as well.
     """
     seat: Seat = context["seat"]
-    with refusing_mistakes():
+    with refusing_bad_input():
         text = models.clean_text(message)
     saved = models.add_message(seat.room, seat.name, text)
     socket.send_and_broadcast_channel({"action": "message", **saved}, seat.room.channel)
@@ -77,20 +78,12 @@ def go(request: Any, socket: Any, context: dict[str, Any]) -> None:
 
 
 @contextmanager
-def refusing_mistakes() -> Iterator[None]:
-    """Answer the client with the sentence of a Mistake."""
+def refusing_bad_input() -> Iterator[None]:
+    """Answer the client with the sentence of an InputError."""
     try:
         yield
-    except models.Mistake as mistake:
-        raise Refused(str(mistake)) from None
-
-
-def take_seat(seat: Seat) -> None:
-    """Sit down. A tab has one connection that counts, its newest: an older one is told so, and out of the room."""
-    before = people.sit(seat)
-    if before:
-        before.socket.send({"action": "replaced"})
-        before.socket.unsubscribe(before.room.channel)
+    except models.InputError as error:
+        raise Refused(str(error)) from None
 
 
 def leave_seat(socket: Any, context: dict[str, Any]) -> Seat | None:

@@ -2,11 +2,10 @@
 
 This file has the pages, ``events.py`` what happens live, ``models.py`` what is stored, ``people.py`` who is there.
 """
-# ruff: noqa: E402  (the next line has to come before the other imports)
 
 from gevent import monkey
 
-monkey.patch_all()
+monkey.patch_all()  # before all other imports
 
 import hmac
 import secrets
@@ -17,6 +16,7 @@ import web
 from events import SESSION_COOKIE, announce
 from mako.lookup import TemplateLookup
 from people import people
+
 from webpy_socketio import NoSocket, SocketIOServer, socketio_urls, template_dir
 
 HERE = Path(__file__).resolve().parent
@@ -59,9 +59,9 @@ class Rooms:
         form = checked_form(room="")
         try:
             room = models.add_room(form.room)
-        except models.Mistake as mistake:
+        except models.InputError as error:
             web.ctx.status = "400 Bad Request"
-            return self.page(form.room, str(mistake))
+            return self.page(form.room, str(error))
         raise see_other(f"/rooms/{room.id}")
 
     def page(self, typed: str = "", problem: str = "") -> str:
@@ -91,11 +91,11 @@ class System:
         where = f"the room “{room.name}”" if room else "any room"
         try:
             if form.room and not room:
-                raise models.Mistake("This room does not exist (any more). Please choose another one.")
+                raise models.InputError("This room does not exist (any more). Please choose another one.")
             announce(models.clean_text(form.text), room)
-        except models.Mistake as mistake:
+        except models.InputError as error:
             web.ctx.status = "400 Bad Request"
-            return self.page(form, str(mistake))
+            return self.page(form, str(error))
         except NoSocket:
             web.ctx.status = "409 Conflict"
             return self.page(form, f"Nobody is connected to {where} right now, so nobody would read it.")
@@ -145,7 +145,7 @@ def checked_form(**fields: str) -> web.Storage:
         raise web.badrequest()
     if not hmac.compare_digest(form.csrf_token.encode(), csrf_token().encode()):
         problem = "This form is too old, or was sent from another site. Please try again from here."
-        raise error("403 Forbidden", "Not accepted", problem)
+        raise error_page("403 Forbidden", "Not accepted", problem)
     return form
 
 
@@ -154,14 +154,14 @@ def see_other(path: str) -> web.HTTPError:
     return web.HTTPError("303 See Other", {"Location": path})
 
 
-def error(status: str, title: str, problem: str) -> web.HTTPError:
+def error_page(status: str, title: str, problem: str) -> web.HTTPError:
     """A page that says what went wrong."""
     return web.HTTPError(status, {}, render("error.html", title=title, problem=problem))
 
 
 def not_found() -> web.HTTPError:
     """The page for an address that leads nowhere."""
-    return error("404 Not Found", "Not found", "There is nothing here: perhaps the address has a slip in it.")
+    return error_page("404 Not Found", "Not found", "There is nothing here: perhaps the address has a slip in it.")
 
 
 pages.notfound = not_found

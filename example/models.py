@@ -9,15 +9,14 @@ from typing import Any, NamedTuple
 import settings
 import web
 
-SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS rooms (id INTEGER PRIMARY KEY, name TEXT NOT NULL, key TEXT NOT NULL UNIQUE)",
-    "CREATE TABLE IF NOT EXISTS messages ("
-    " id INTEGER PRIMARY KEY, room_id INTEGER NOT NULL REFERENCES rooms (id),"
-    " name TEXT NOT NULL, text TEXT NOT NULL, time TEXT NOT NULL)",
-    "CREATE INDEX IF NOT EXISTS messages_of_room ON messages (room_id, id)",
-    "CREATE TABLE IF NOT EXISTS sessions ("
-    " session_id CHAR(128) PRIMARY KEY, atime DATETIME NOT NULL, data TEXT)",  # as web.py's DBStore wants it
-)
+SCHEMA = """
+    CREATE TABLE IF NOT EXISTS rooms (id INTEGER PRIMARY KEY, name TEXT NOT NULL, key TEXT NOT NULL UNIQUE);
+    CREATE TABLE IF NOT EXISTS messages (
+        id INTEGER PRIMARY KEY, room_id INTEGER NOT NULL REFERENCES rooms (id),
+        name TEXT NOT NULL, text TEXT NOT NULL, time TEXT NOT NULL);
+    CREATE INDEX IF NOT EXISTS messages_of_room ON messages (room_id, id);
+    CREATE TABLE IF NOT EXISTS sessions (session_id CHAR(128) PRIMARY KEY, atime DATETIME NOT NULL, data TEXT)
+"""  # the sessions as web.py's DBStore wants them
 FIRST_ROOM = "Lounge"
 NAME_LENGTH = 30
 TEXT_LENGTH = 1000
@@ -31,7 +30,7 @@ database = web.database(dbn="sqlite", db=settings.CHAT_DATABASE)
 session_store = web.session.DBStore(database, "sessions")
 
 
-class Mistake(ValueError):
+class InputError(ValueError):
     """Something that a person did and can put right; the text is a sentence for them."""
 
 
@@ -49,7 +48,7 @@ class Room(NamedTuple):
 
 def create_tables() -> None:
     """Make the file and its tables if they do not exist, with a room to begin with."""
-    for statement in SCHEMA:
+    for statement in SCHEMA.split(";"):
         database.query(statement)
     if not all_rooms():
         add_room(FIRST_ROOM)
@@ -64,24 +63,24 @@ def now() -> str:
 
 
 def clean_name(value: object) -> str:
-    """Return the name of a person or a room without stray blanks. Raises Mistake."""
+    """Return the name of a person or a room without stray blanks. Raises InputError."""
     name = " ".join(value.split()) if isinstance(value, str) else ""
     if not name:
-        raise Mistake("Please enter a name.")
+        raise InputError("Please enter a name.")
     if len(name) > NAME_LENGTH:
-        raise Mistake(f"Please choose a shorter name: {NAME_LENGTH} characters at most, this one has {len(name)}.")
+        raise InputError(f"Please choose a shorter name: {NAME_LENGTH} characters at most, this one has {len(name)}.")
     if not name.isprintable():
-        raise Mistake("Please use letters, digits and signs that can be seen.")
+        raise InputError("Please use letters, digits and signs that can be seen.")
     return name
 
 
 def clean_text(value: object) -> str:
-    """Return a message without blanks around it. Raises Mistake."""
+    """Return a message without blanks around it. Raises InputError."""
     text = value.strip() if isinstance(value, str) else ""
     if not text:
-        raise Mistake("Please write something first.")
+        raise InputError("Please write something first.")
     if len(text) > TEXT_LENGTH:
-        raise Mistake(f"Please write less: {TEXT_LENGTH} characters at most, this has {len(text)}.")
+        raise InputError(f"Please write less: {TEXT_LENGTH} characters at most, this has {len(text)}.")
     return text
 
 
@@ -102,12 +101,12 @@ def find_room(room_id: object) -> Room | None:
 
 
 def add_room(value: object) -> Room:
-    """Open a room. Raises Mistake if it cannot have this name."""
+    """Open a room. Raises InputError if it cannot have this name."""
     name = clean_name(value)
     try:
         return Room(database.insert("rooms", name=name, key=name.casefold()), name)
     except sqlite3.IntegrityError:
-        raise Mistake(f"There is a room called “{name}” already.") from None
+        raise InputError(f"There is a room called “{name}” already.") from None
 
 
 # Messages.

@@ -2,41 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from models import Mistake, Room
+from models import InputError, Room
 
 
 class Seat(NamedTuple):
-    """Somebody's place in a room. The token is a secret of the browser tab that took it."""
+    """Somebody's place in a room. The token is a secret of the window that took it."""
 
     room: Room
     name: str
     token: str
-    socket: Any
 
 
 class People:
-    """The seats of every room: each tab has one seat in a room, and each name one tab."""
+    """The seats of every room: each window has one seat in a room, and each name one window."""
 
     def __init__(self) -> None:
         self._rooms: dict[int, dict[str, Seat]] = {}
 
-    def sit(self, seat: Seat) -> Seat | None:
-        """Take a seat; return the one that the same tab had before, if any. Raises Mistake if the name is in use.
+    def sit(self, seat: Seat) -> None:
+        """Take a seat. Raises InputError if somebody else in the room has the name.
 
-        A tab may come back (after a short failure of its network, say) before the server noticed that its last
+        A window may come back (after a short failure of its network, say) before the server noticed that its last
         connection is dead. It shows its token, and so gets its place back at once.
         """
         seats = self._rooms.get(seat.room.id, {})
         for other in seats.values():
             if other.name.casefold() == seat.name.casefold() and other.token != seat.token:
-                raise Mistake(f"Somebody called “{other.name}” is in the room already. Please choose another name.")
+                raise InputError(f"Somebody called “{other.name}” is in the room already. Please choose another name.")
         self._rooms[seat.room.id] = {**seats, seat.token: seat}
-        return seats.get(seat.token)
 
     def rise(self, seat: Seat) -> bool:
-        """Give a seat back; False if a newer connection of the same tab sits there by now."""
+        """Give a seat back; False if a newer connection of the same window sits there by now."""
         seats = self._rooms.get(seat.room.id, {})
         if seats.get(seat.token) is not seat:
             return False

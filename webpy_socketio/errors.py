@@ -1,18 +1,18 @@
 """Every exception of this package, in one tree::
 
-    SocketIOError
-    ├── EventError           a handler was declared wrongly (told at decoration)
-    ├── SettingsError        an option is unknown or has an impossible value (told at start-up)
-    ├── NoSocket             nobody is there to receive what was sent
-    ├── Refused              raised by *your* handlers: the client is told why
-    ├── AckTimeout           a client did not answer ``socket.call`` in time (also a TimeoutError)
-    ├── Disconnected         a client left before it answered ``socket.call``
-    ├── UnsendableValue      a value has no form on the wire (also a TypeError)
-    └── ClientError          a client's mistake; answered to it, never a traceback in the log
-        ├── TransportMisused a legal packet in a place or direction that ends the connection
-        ├── RequestRefused   an HTTP request that Engine.IO answers with an error code
-        ├── RuleBroken       a readable packet that Socket.IO does not allow at this point; ends the connection
-        └── PacketError      a packet that cannot be read; ends the connection
+SocketIOError
+├── EventError           a handler was declared wrongly (told at decoration)
+├── SettingsError        an option is unknown or has an impossible value (told at start-up)
+├── NoSocket             nobody is there to receive what was sent
+├── Refused              raised by *your* handlers: the client is told why
+├── AckTimeout           a client did not answer ``socket.call`` in time (also a TimeoutError)
+├── Disconnected         a client left before it answered ``socket.call``
+├── UnsendableValue      a value has no form on the wire (also a TypeError)
+└── ClientError          a client's mistake; answered to it, never a traceback in the log
+    ├── TransportMisused a legal packet in a place or direction that ends the connection
+    ├── RequestRefused   an HTTP request that Engine.IO answers with an error code
+    ├── RuleBroken       a readable packet that Socket.IO does not allow at this point; ends the connection
+    └── PacketError      a packet that cannot be read; ends the connection
 """
 
 from __future__ import annotations

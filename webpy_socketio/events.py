@@ -37,7 +37,7 @@ class ModuleRun(NamedTuple):
         """Whether what this run binds takes the place of what the other bound.
 
         In debug mode web.py imports the main module a second time, under its own name, serves the pages from there,
-        and loads it again whenever it has changed. Each handler shall be bound once, and in the copy that has the pages.
+        and loads it again whenever it has changed. Each handler shall be bound once, in the copy that has the pages.
         """
         if other is None or other.code is self.code or other.code.co_filename != self.code.co_filename:
             return False

@@ -41,7 +41,14 @@ class Hub:
         delivery = Delivery(settings.max_attachments)
         self.settings = settings
         self.services = Services(
-            settings, events, runner, backplane, delivery, Deadlines(), Counters(), MessageLog(settings.message_log_format)
+            settings,
+            events,
+            runner,
+            backplane,
+            delivery,
+            Deadlines(),
+            Counters(),
+            MessageLog(settings.message_log_format),
         )
         self.draining = False
         self._namespaces = Namespaces(self.services)
@@ -79,7 +86,9 @@ class Hub:
         :param can_upgrade: whether the client's transport could be exchanged for a WebSocket.
         """
         settings = self.settings
-        upgrades = ["websocket"] if can_upgrade and settings.allow_upgrades and "websocket" in settings.transports else []
+        upgrades = (
+            ["websocket"] if can_upgrade and settings.allow_upgrades and "websocket" in settings.transports else []
+        )
         fields = {
             "sid": session.sid,
             "upgrades": upgrades,

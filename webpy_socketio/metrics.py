@@ -8,7 +8,7 @@ from collections import Counter
 class Counters:
     """Totals since the start, by name; shared by everything that belongs to one hub."""
 
-    __slots__ = ("dropped_events", "expired_acks", "opened", "ended", "refused")
+    __slots__ = ("dropped_events", "ended", "expired_acks", "opened", "refused")
 
     def __init__(self) -> None:
         #: Sessions opened.

@@ -13,7 +13,6 @@ from gevent.pywsgi import WSGIHandler, WSGIServer
 
 from .errors import SettingsError
 from .logs import logger
-
 from .startup import open_door, read_settings
 from .transports.streams import KEY, Connection
 from .webpy import DOOR
@@ -38,6 +37,7 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
         super().__init__(sock, address, server, rfile)
         self._connection: Connection | None = None
         self._corked: list[bytes] | None = None
+        self.response_headers: list[tuple[bytes, bytes]] = []
         if sock.family != getattr(socket, "AF_UNIX", None):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -75,7 +75,8 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
 
     def _unread(self) -> bytes:
         """What the client sent after its request, and was read from the socket together with it."""
-        self.socket.settimeout(0.0)
+        sock: Any = self.socket
+        sock.settimeout(0.0)
         try:
             return bytes(self.rfile.peek())
         except OSError:
@@ -115,13 +116,17 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
 
     handler_class = SocketIOHandler
 
-    def __init__(self, listener: Any = None, application: Any = None, resource: str | None = None, **options: Any) -> None:
+    def __init__(
+        self, listener: Any = None, application: Any = None, resource: str | None = None, **options: Any
+    ) -> None:
         if resource is not None:
             options["resource"] = resource
         settings_given, server_options = _sort(options)
         settings = read_settings(settings_given)
         self._door = open_door(settings)
-        super().__init__((settings.host, settings.port) if listener is None else listener, application, **server_options)
+        super().__init__(
+            (settings.host, settings.port) if listener is None else listener, application, **server_options
+        )
         self.environ[DOOR] = self._door
         self._stopping = False
 
@@ -202,5 +207,3 @@ def _transports(names: Any) -> tuple[str, ...]:
         else:
             raise SettingsError(f"unknown transport {name!r}; choose from polling, websocket")
     return tuple(known)
-
-

@@ -24,7 +24,7 @@ from .reasons import TRANSPORT_ERROR
 from .runner import Scope
 from .scripts import find_script, serve_script
 from .transports.polling import OK, Polling, PollResult
-from .transports.streams import Connection, find_connection
+from .transports.streams import Connection, Stream, find_connection
 from .transports.websocket import WebSocket
 from .wire import jsonp
 from .wire.dialects import find_dialect
@@ -98,7 +98,9 @@ class Door:
         if session is None:
             session = self._open(environ, query, transport, scope)
             if not upgrading:
-                return self._polling_answer(environ, query, PollResult(OK, _open_packet(self.hub, session, connection)), session)
+                return self._polling_answer(
+                    environ, query, PollResult(OK, _open_packet(self.hub, session, connection)), session
+                )
         elif not upgrading:
             return self._poll(environ, query, session, connection)
         assert connection is not None
@@ -171,12 +173,11 @@ class Door:
         headers = _check_handshake(environ)
 
         def take(raw: Any, early: bytes) -> None:
-            socket = WebSocket(raw, session, hub)
+            websocket = WebSocket(Stream(raw), session, hub)
             if is_new:
-                socket.open(early)
+                websocket.open(early)
             else:
-                session.candidate = socket
-                socket.probe(early)
+                websocket.probe(early)
 
         def fail() -> None:
             if is_new:
@@ -222,7 +223,7 @@ class Door:
         return _plain(result.status, headers, result.body)
 
     def _read(self, environ: Mapping[str, Any], polling: Polling) -> bytes | None:
-        """Read the body of a request; None if it is above the limit, which its length may tell before a byte is read."""
+        """Read the body of a request; None if it is above the limit, which its length may tell before it is read."""
         limit = self.settings.max_payload
         length = environ.get("CONTENT_LENGTH", "")
         if length.isascii() and length.isdigit() and len(length) < 16:
@@ -264,9 +265,7 @@ class Door:
 
 def compact_environ(environ: Mapping[str, Any]) -> dict[str, Any]:
     """Return what handlers need of an environ; the server's own objects in it would be kept alive for hours."""
-    request = {
-        _KEYS.get(key, key): value for key, value in environ.items() if not key.startswith(PRIVATE_PREFIXES)
-    }
+    request = {_KEYS.get(key, key): value for key, value in environ.items() if not key.startswith(PRIVATE_PREFIXES)}
     request["wsgi.url_scheme"] = environ.get("wsgi.url_scheme", "http")
     return request
 

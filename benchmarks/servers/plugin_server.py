@@ -10,6 +10,7 @@ import web  # noqa: E402
 
 from webpy_socketio import *  # noqa: E402, F403
 
+web.config.debug = False  # as in every deployment: web.py's debug mode looks for changed files on each request
 urls = ("/", "index")
 urls += socketio_urls  # noqa: F405
 app = web.application(urls, globals())

@@ -87,8 +87,8 @@ class Session:
     """One Engine.IO session. Times are seconds on a clock that never goes back."""
 
     __slots__ = (
-        "candidate", "carrier", "dialect", "heartbeat", "outbox", "paused", "peer", "reason", "sid", "state", "transport",
-        "wake", "write", "__weakref__",
+        "__weakref__", "candidate", "carrier", "dialect", "heartbeat", "outbox", "paused", "peer", "reason", "sid",
+        "state", "transport", "wake", "write",
     )  # fmt: skip
 
     def __init__(self, sid: str, dialect: Dialect, transport: str, settings: Settings, now: float) -> None:

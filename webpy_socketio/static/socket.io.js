@@ -10,6 +10,10 @@
   const LONGEST_TIMER = 2147483647; // a longer one would run at once
   const RESERVED = ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
 
+  function fail(message) {
+    throw new Error(message);
+  }
+
   // An error in a page's function is reported, but costs no packet.
   function run(callback, self, args) {
     try {
@@ -93,16 +97,14 @@
 
   function decode(text) {
     const match = /^(?:([0-4])|([56])([1-9]\d*)-)(?:(\/[^,]*),?)?(\d*)/.exec(text);
-    if (!match) throw new Error("unknown packet");
-    const [head, plain, binary, count, namespace = "/", id] = match;
+    const [head, plain, binary, count, namespace = "/", id] = match || fail("unknown packet");
     return { type: Number(plain || binary - BINARY), count: Number(count || 0), namespace, id, json: text.slice(head.length), attachments: [] };
   }
 
   function payloadOf({ type, count, json, attachments }) {
     const attach = (key, value) => {
       if (!value || value._placeholder !== true) return value;
-      if (!attachments[value.num]) throw new Error("no attachment");
-      return attachments[value.num];
+      return attachments[value.num] || fail("missing attachment");
     };
     const payload = json ? JSON.parse(json, count ? attach : null) : type === ACK ? [] : undefined;
     const name = Array.isArray(payload) && payload[0];
@@ -110,8 +112,7 @@
       type === EVENT ? /string|number/.test(typeof name) && !RESERVED.includes(name)
       : type === ACK ? Array.isArray(payload)
       : type === DISCONNECT ? !json : payload;
-    if (!valid) throw new Error("wrong payload");
-    return payload;
+    return valid ? payload : fail("wrong payload");
   }
 
   class Polling {
@@ -124,7 +125,7 @@
     }
 
     get writable() {
-      return !this.writing;
+      return !this.writing && !this.paused;
     }
 
     resume() {
@@ -178,7 +179,7 @@
       const { signal } = this.aborter;
       const response = await fetch(this.engine._url("http", this.name), { method, body, headers, credentials, signal, cache: "no-store" });
       const text = await response.text();
-      if (!response.ok) throw new Error(`HTTP ${response.status} ${text}`);
+      if (!response.ok) fail(`HTTP ${response.status} ${text}`);
       return text;
     }
 
@@ -233,11 +234,15 @@
       this.id = "";
       this.writeBuffer = [];
       this.candidate = null; // the WebSocket that may take over
-      this.upgrading = false; // it will, once polling rests; nothing is sent until then
       // 2012 knew xhr-polling, jsonp-polling...
       this.names = options.transports.map((name) => (/polling/.test(name) ? "polling" : name)).filter((name) => transports[name]);
       this.untried = [...this.names];
-      this._leave = () => this._leavePage();
+      // The server shall know at once that the page goes. But it may come back from the browser's cache.
+      this._leave = () => {
+        if (this.transport.name === "polling") navigator.sendBeacon(this._url("http", "polling"), "1");
+        this.close("transport close");
+        global.addEventListener("pageshow", (event) => event.persisted && manager._active().length && manager.open(), { once: true });
+      };
       this._limit(options.timeout || Infinity, "timeout");
       queueMicrotask(() => this._try()); // the page adds its listeners first
     }
@@ -258,22 +263,14 @@
       this.timer = setTimeout(() => this.close(reason), Math.min(milliseconds, LONGEST_TIMER));
     }
 
-    get writable() {
-      return this.readyState === "open" && !this.upgrading && this.transport.writable;
-    }
-
     write(...packets) {
       this.writeBuffer.push(...packets);
-      this._flush();
-    }
-
-    _flush() {
-      if (this.readyState === "open" && !this.upgrading && this.writeBuffer.length) this.transport.flush();
+      this.transport.flush();
     }
 
     _receive(transport, packet) {
       if (transport === this.candidate) {
-        if (packet === "3probe" && !this.upgrading) this._upgrade();
+        if (packet === "3probe") this._upgrade();
         return;
       }
       try {
@@ -288,7 +285,7 @@
           this._limit(this.patience, "ping timeout");
           this.write("3");
           this.manager._fire("ping");
-        } else if (type !== "6") throw new Error("unknown packet");
+        } else if (type !== "6") fail("unknown packet");
       } catch (error) {
         this.close("parse error", error);
       }
@@ -310,25 +307,21 @@
 
     async _upgrade() {
       const { candidate } = this;
-      this.upgrading = true;
       await this.transport.pause();
       if (this.candidate !== candidate || this.readyState !== "open") return;
       candidate.socket.send("5");
       this.transport = candidate;
       this.candidate = null;
-      this.upgrading = false;
       this._fire("upgrade", candidate);
-      this._flush();
+      candidate.flush();
     }
 
     // Only the transport in use takes the connection with it.
     _lost(transport, kind, cause) {
       if (transport === this.candidate) {
         this.candidate = null;
-        if (!this.upgrading) return;
-        this.upgrading = false;
         this.transport.resume();
-        this._flush();
+        this.transport.flush();
       } else if (transport === this.transport) {
         if (this.readyState === "opening" && this.untried.length && transport.name === "websocket") return this._try();
         const what = [cause.message || cause.type, cause.code, cause.reason].filter(Boolean).join(" ");
@@ -345,14 +338,6 @@
       if (this.transport) this.transport.close(reason === "forced close");
       this._fire("close", reason, error);
       this.manager._closed(reason, error);
-    }
-
-    // The server shall know at once. But the page may come back from the browser's cache.
-    _leavePage() {
-      const { manager } = this;
-      if (this.transport.name === "polling") navigator.sendBeacon(this._url("http", "polling"), "1");
-      this.close("transport close");
-      global.addEventListener("pageshow", (event) => event.persisted && manager._active().length && manager.open(), { once: true });
     }
   }
 
@@ -450,7 +435,7 @@
     }
 
     _receive(data) {
-      if ((typeof data === "string") === !!this._partial) throw new Error("wrong attachment");
+      if ((typeof data === "string") === !!this._partial) fail("wrong attachment");
       const packet = this._partial || decode(data);
       if (this._partial) packet.attachments.push(data);
       this._partial = packet.attachments.length < packet.count ? packet : null;
@@ -535,7 +520,7 @@
     }
 
     onAny(callback) {
-      this._anyListeners.push(callback);
+      this._anyListeners = [...this._anyListeners, callback];
       return this;
     }
 
@@ -548,7 +533,7 @@
     _emit(data, callback, wantsError) {
       const { volatile, timeout = this.io.opts.ackTimeout } = this._flags;
       this._flags = {};
-      if (RESERVED.includes(data[0])) throw new Error(`"${data[0]}" is a reserved event name, choose another one`);
+      if (RESERVED.includes(data[0])) fail(`"${data[0]}" is a reserved event name, choose another one`);
       const id = callback ? this._nextId++ : undefined;
       const packet = { id, frames: encode(EVENT, this.nsp, data, id) };
       if (callback) {
@@ -560,7 +545,7 @@
         this._acks.set(id, { callback, wantsError: wantsError || limited, timer: limited && setTimeout(expire, timeout) });
       }
       if (!this.connected) volatile || this._waiting.push(packet);
-      else if (!volatile || this.io.engine.writable) this.io._send(packet.frames);
+      else if (!volatile || this.io.engine.transport.writable) this.io._send(packet.frames);
       return this;
     }
 
@@ -614,16 +599,13 @@
     }
 
     _dispatch(args, id) {
-      const { id: sid } = this;
-      let answered = false;
-      if (id) {
-        args.push((...values) => {
-          if (answered || this.id !== sid) return; // never to another connection
-          answered = true;
-          this.io._send(encode(ACK, this.nsp, values, id));
-        });
-      }
-      for (const callback of [...this._anyListeners]) run(callback, this, args);
+      let asker = this.id; // an answer must not go to another connection
+      const answer = (...values) => {
+        if (asker && asker === this.id) this.io._send(encode(ACK, this.nsp, values, id));
+        asker = "";
+      };
+      if (id) args.push(answer);
+      for (const callback of this._anyListeners) run(callback, this, args);
       this._fire(...args);
     }
 
@@ -669,11 +651,10 @@
   }
 
   function hostUrl(host, { port, secure }) {
-    const { protocol, hostname, port: usual } = global.location;
+    const { location } = global;
     if (/:\/\//.test(host)) return host;
-    const scheme = secure === undefined ? protocol : secure ? "https:" : "http:";
-    port = /:\d+$/.test(host) ? "" : port || usual;
-    return `${scheme}//${host || hostname}${port && ":" + port}`;
+    if (!/:\d+$/.test(host)) host = `${host || location.hostname}:${port || location.port}`;
+    return `${secure === undefined ? location.protocol : secure ? "https:" : "http:"}//${host}`;
   }
 
   const managers = new Map(); // by server and path

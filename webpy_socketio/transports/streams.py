@@ -1,4 +1,4 @@
-"""The raw connection below a request: where it is found, how it is watched, and how it is taken over."""
+"""Raw connections: where a request's is found, how it is taken over, and reading and writing one without a greenlet."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import gevent
-from gevent.socket import socket as GeventSocket
+from gevent import socket
 
 #: The environ's key under which a server that can give its connection away puts it.
 KEY = "webpy_socketio.connection"
 READ, WRITE = 1, 2
+READ_SIZE = 65_536
+
+Watcher = Any  # of gevent's loop; it has no type that could be named
 
 
 class Connection:
@@ -19,7 +22,7 @@ class Connection:
 
     __slots__ = ("_socket", "on_failure", "taker")
 
-    def __init__(self, sock: GeventSocket) -> None:
+    def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         #: Called with the raw socket and what was read too much, after the response has gone out.
         self.taker: Callable[[_socket.socket, bytes], None] | None = None
@@ -58,6 +61,95 @@ class Connection:
         raw = _socket.socket(family, kind, protocol, fileno=sock.detach())
         raw.setblocking(False)
         taker(raw, early)
+
+
+class Stream:
+    """A raw connection that calls in when there is something to read, and keeps what the kernel does not take.
+
+    Errors are OSError; after :meth:`close`, everything is one.
+    """
+
+    __slots__ = ("_left", "_reader", "_socket", "_writer", "on_drained", "send_now")
+
+    def __init__(self, raw: _socket.socket) -> None:
+        self._socket = raw
+        #: The kernel's own ``send``, for who takes care of the rest with :meth:`keep`.
+        self.send_now = raw.send
+        #: Called when everything that was kept has been taken.
+        self.on_drained: Callable[[], None] | None = None
+        self._reader: Watcher = gevent.get_hub().loop.io(raw.fileno(), READ)
+        self._writer: Watcher = None
+        self._left = b""
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether something has been kept; nothing may be sent past it."""
+        return bool(self._left)
+
+    def listen(self, readable: Callable[[], None]) -> None:
+        """Have ``readable`` called, from the loop, whenever there is something to receive."""
+        self._reader.start(readable)
+
+    def pause(self) -> None:
+        """Listen no more, until :meth:`listen` is called again."""
+        self._reader.stop()
+
+    def receive(self) -> bytes | None:
+        """Return what has arrived, ``b""`` if the other side has ended, or None if there is nothing yet."""
+        try:
+            return self._socket.recv(READ_SIZE)
+        except (BlockingIOError, InterruptedError):
+            return None
+
+    def send(self, data: bytes) -> bool:
+        """Send bytes, after those that were kept. Tells whether the kernel took them all."""
+        if self._left:
+            self._left += data
+            return False
+        try:
+            sent = self.send_now(data)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        if sent == len(data):
+            return True
+        self.keep(data[sent:])
+        return False
+
+    def keep(self, rest: bytes) -> None:
+        """Send these bytes as soon as the kernel takes them, and then call ``on_drained``."""
+        self._left = rest
+        if self._writer is None and self._socket.fileno() >= 0:
+            self._writer = gevent.get_hub().loop.io(self._socket.fileno(), WRITE)
+            self._writer.start(self._writable)
+
+    def half_close(self) -> None:
+        """Tell the other side that nothing more will come."""
+        self._socket.shutdown(_socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._socket.fileno() >= 0:
+            self._reader.stop()
+            self._reader.close()
+            self._stop_writing()
+            self._socket.close()
+
+    def _writable(self) -> None:
+        left, self._left = self._left, b""
+        try:
+            drained = self.send(left)
+        except OSError:
+            drained = True  # whoever sends next will see it too
+        if drained:
+            self._stop_writing()
+            if self.on_drained is not None:
+                self.on_drained()
+
+    def _stop_writing(self) -> None:
+        if self._writer is not None:
+            self._writer.stop()
+            self._writer.close()
+            self._writer = None
 
 
 def find_connection(environ: Mapping[str, Any]) -> Connection | None:

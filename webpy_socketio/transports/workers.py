@@ -42,7 +42,8 @@ class Workers:
 
     def waiter(self) -> Waiter:
         """Return something to wait on."""
-        return Event()
+        waiter: Waiter = Event()
+        return waiter
 
     def call(self, function: Callable[[], T]) -> T:
         """Run a function in this loop's thread; from another thread, hop over and wait for its result."""

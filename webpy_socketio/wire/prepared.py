@@ -13,9 +13,7 @@ class Prepared:
 
     __slots__ = ("_frames", "_kind", "_pieces", "attachments", "text")
 
-    def __init__(
-        self, text: bytes, attachments: Sequence[bytes] = (), kind: EngineType = EngineType.MESSAGE
-    ) -> None:
+    def __init__(self, text: bytes, attachments: Sequence[bytes] = (), kind: EngineType = EngineType.MESSAGE) -> None:
         self.text = text
         self.attachments = attachments
         self._kind = kind

@@ -97,7 +97,7 @@ def _checked(kind: SocketType, data: Any) -> Any:
     if kind is EVENT or kind is SocketType.BINARY_EVENT:
         if type(data) is list and data:
             name = data[0]
-            if type(name) is str and name not in RESERVED_EVENTS or type(name) in (int, float):
+            if (type(name) is str and name not in RESERVED_EVENTS) or type(name) in (int, float):
                 return data
     elif kind is ACK or kind is SocketType.BINARY_ACK:
         if type(data) is list:

@@ -24,7 +24,7 @@ from ..errors import PacketError, UnsendableValue
 BINARY = (bytes, bytearray, memoryview)
 
 
-class _Binary(Exception):
+class _HasBinary(Exception):
     """Tells that a value holds bytes, which have to be taken out first."""
 
 
@@ -36,7 +36,7 @@ def encode_value(value: Any) -> tuple[bytes, list[bytes]]:
     try:
         text = orjson.dumps(value, default=_convert)
     except TypeError as error:
-        return _encode_uncommon(value, binary=isinstance(error.__cause__, _Binary))
+        return _encode_uncommon(value, binary=isinstance(error.__cause__, _HasBinary))
     if b"null" in text:
         _refuse_nan(value, "data")
     return text, []
@@ -62,7 +62,7 @@ def _encode_uncommon(value: Any, binary: bool) -> tuple[bytes, list[bytes]]:
 
 
 def _encode_patiently(value: Any, convert: Callable[[Any], Any]) -> bytes:
-    """The standard library takes what orjson does not: numbers above 64 bits, lone surrogates, keys that are numbers."""
+    """The standard library takes what orjson does not: large numbers, lone surrogates, keys that are numbers."""
     try:
         text = json.dumps(value, default=convert, separators=(",", ":"), allow_nan=False)
     except RecursionError:
@@ -76,7 +76,7 @@ def _encode_patiently(value: Any, convert: Callable[[Any], Any]) -> bytes:
 def _convert(value: Any) -> Any:
     """One value that JSON does not have, as one that it has."""
     if isinstance(value, BINARY):
-        raise _Binary
+        raise _HasBinary
     if isinstance(value, Decimal):
         if not value.is_finite():
             raise TypeError(f"{value} is not a number that can be sent")
