@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from .errors import ClientError, Refused, UnsendableValue
+from .errors import AckTimeout, ClientError, Disconnected, Refused, UnsendableValue
 from .events import Event, Handler
 from .logs import logger, printable
 from .reasons import SERVER_DISCONNECT
@@ -70,7 +70,9 @@ class Namespace:
 
     def report(self, socket: Socket, error: Exception, where: str) -> None:
         """Log what a handler raised, and show it to ``on_error``."""
-        logger.error("%s raised %s: %s", where, type(error).__name__, printable(str(error)), exc_info=error)
+        # That a client did not answer, or left, is no fault of the handler: one line will do.
+        trace = None if isinstance(error, (AckTimeout, Disconnected)) else error
+        logger.error("%s raised %s: %s", where, type(error).__name__, printable(str(error)), exc_info=trace)
         for handler in self._events.on_error.matching(self.name, socket.channels):
             try:
                 handler.function(socket.request, socket, socket.context, error)

@@ -10,7 +10,7 @@ const { Server } = require("socket.io");
 const ROOT = path.resolve(__dirname, "..", "..");
 const STATIC = path.join(ROOT, "webpy_socketio", "static");
 const PACKAGES = path.join(ROOT, "tests", "clients", "node_modules");
-const { PORT, SOCKETIO_PATH = "/socket.io", PING_INTERVAL = 25, PING_TIMEOUT = 20, MAX_PAYLOAD = 1000000, TRANSPORTS = "polling,websocket" } = process.env;
+const { PORT, PING_INTERVAL = 25, PING_TIMEOUT = 20, MAX_PAYLOAD = 1000000, TRANSPORTS = "polling,websocket" } = process.env;
 
 const files = {
   "/": [path.join(ROOT, "tests", "browser", "pages", "blank.html")],
@@ -26,7 +26,6 @@ const server = http.createServer((request, response) => {
   response.writeHead(404).end();
 });
 const io = new Server(server, {
-  path: SOCKETIO_PATH,
   serveClient: false,
   pingInterval: PING_INTERVAL * 1000,
   pingTimeout: PING_TIMEOUT * 1000,
@@ -46,9 +45,6 @@ server.on("request", (request, response) => {
     response.setHeader("Content-Type", pathname.endsWith(".js") ? "text/javascript" : "text/html");
     response.end(files[pathname].map((file) => fs.readFileSync(file, "utf8")).join("\n"));
   } else {
-    if (pathname.startsWith(SOCKETIO_PATH)) {
-      log.push({ request: request.method, transport: new URL(request.url, "http://here").searchParams.get("transport"), length: Number(request.headers["content-length"] || 0) });
-    }
     behind.forEach((listener) => listener.call(server, request, response));
   }
 });
@@ -90,7 +86,7 @@ function greet(socket) {
     log.push({ unsubscribe: channel });
     ack(true);
   });
-  socket.on("publish", (channel, value) => io.of(socket.nsp.name).to(channel).emit("published", channel, value));
+  socket.on("publish", (channel, value) => io.of(socket.nsp.name).to(channel).emit("message", [channel, value]));
 }
 
 io.on("connection", greet);

@@ -1,0 +1,47 @@
+# make chat   installs into a virtual environment and starts the example at http://127.0.0.1:8000
+# make test   installs what the tests need and runs them all, with the checkers
+# make pythons PYTHONS="python3.10 python3.13"   runs the tests on each of these
+
+PYTHON ?= python3
+VENV ?= .venv
+PYTHONS ?= python3.10 python3.11 python3.12 python3.13
+BIN = $(VENV)/bin
+
+.PHONY: chat test check pythons benchmark clean
+
+chat: $(VENV)/installed
+	$(BIN)/python example/main_app.py
+
+test: $(VENV)/ready-to-test tests/clients/node_modules check
+	$(BIN)/python -m pytest $(TESTS)
+
+check: $(VENV)/ready-to-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+pythons:
+	for python in $(PYTHONS); do \
+		$(MAKE) test PYTHON=$$python VENV=.venv-$$(basename $$python) || exit 1; \
+	done
+
+benchmark: $(VENV)/ready-to-test tests/clients/node_modules
+	$(BIN)/python benchmarks/run.py
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(BIN)/python setup.py
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/ready-to-test: $(VENV)/installed setup.py
+	$(BIN)/python -m pip install --quiet --editable ".[test]"
+	touch $@
+
+tests/clients/node_modules: tests/clients/package.json tests/clients/package-lock.json
+	if command -v npm >/dev/null; then npm ci --prefix tests/clients --no-audit --no-fund --silent && touch $@; \
+	else echo "no npm: the tests with the official clients will be skipped"; fi
+
+clean:
+	rm -rf .venv .venv-* build dist *.egg-info tests/clients/node_modules .pytest_cache .mypy_cache .ruff_cache

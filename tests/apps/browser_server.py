@@ -1,0 +1,223 @@
+"""The application that the tests of the browser client talk to; ``node_server.js`` is its twin on Socket.IO's server."""
+
+from __future__ import annotations
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import json  # noqa: E402
+from collections.abc import Callable  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+from urllib.parse import parse_qsl  # noqa: E402
+
+import gevent  # noqa: E402
+import web  # noqa: E402
+
+from webpy_socketio import (  # noqa: E402
+    NoSocket,
+    Refused,
+    SocketIOServer,
+    broadcast_channel,
+    on_connect,
+    on_disconnect,
+    on_event,
+    on_message,
+    on_subscribe,
+    on_unsubscribe,
+    socketio_urls,
+)
+from webpy_socketio.reasons import FORCED_CLOSE  # noqa: E402
+from webpy_socketio.shortcuts import current  # noqa: E402
+
+TESTS = Path(__file__).resolve().parent.parent
+PACKAGES = TESTS / "clients" / "node_modules"
+FILES = {
+    "": TESTS / "browser" / "pages" / "blank.html",
+    "official-3.js": PACKAGES / "socket.io-client-3" / "dist" / "socket.io.min.js",
+    "official-4.js": PACKAGES / "socket.io-client-4" / "dist" / "socket.io.min.js",
+}
+NAMESPACES = ("/", "/other", "/guarded", "/slow")
+BURST = 100
+
+log: list[dict[str, Any]] = []  # what happened here, for tests to read at /log
+
+urls: tuple[Any, ...] = ("/log", "Log", "/((?:official-[34].js)?)", "File")
+urls += socketio_urls
+app = web.application(urls, globals(), autoreload=False)
+application = app.wsgifunc()
+
+
+class Log:
+    """What happened here."""
+
+    def GET(self) -> str:  # noqa: N802
+        """As JSON."""
+        web.header("Content-Type", "application/json")
+        return json.dumps(log)
+
+
+class File:
+    """The blank page, and the official clients."""
+
+    def GET(self, name: str) -> bytes:  # noqa: N802
+        """As it is."""
+        web.header("Content-Type", "text/javascript" if name else "text/html")
+        return FILES[name].read_bytes()
+
+
+Handler = Callable[..., Any]
+
+
+def everywhere(decorator: Any) -> Callable[[Handler], Handler]:
+    """Bind a handler in all the namespaces."""
+
+    def bind(handler: Handler) -> Handler:
+        for namespace in NAMESPACES:
+            decorator(namespace=namespace)(handler)
+        return handler
+
+    return bind
+
+
+def handles(name: str) -> Callable[[Handler], Handler]:
+    """Bind a handler to a named event everywhere; its occurrences are noted."""
+
+    def bind(function: Handler) -> Handler:
+        def handler(request: Any, socket: Any, context: dict[str, Any], *args: Any) -> Any:
+            context["seen"].append(name)
+            return function(request, socket, context, *args)
+
+        return everywhere(on_event(name))(handler)
+
+    return bind
+
+
+@everywhere(on_connect)
+def connect(request: Any, socket: Any, context: dict[str, Any]) -> None:
+    """Let clients in, except where they are to be refused."""
+    context.update(numbers=[], seen=[])
+    if socket.namespace == "/guarded" and socket.auth.get("token") != "good":
+        raise Refused("not authorized", {"code": 42})
+    if socket.namespace == "/slow":
+        gevent.sleep(0.1)
+    log.append({"connect": socket.namespace, "auth": socket.auth})
+
+
+@everywhere(on_disconnect)
+def disconnect(request: Any, socket: Any, context: dict[str, Any]) -> None:
+    """Note the end."""
+    log.append({"disconnect": socket.namespace, "reason": str(socket.reason)})
+
+
+@everywhere(on_message)
+def message(request: Any, socket: Any, context: dict[str, Any], value: Any) -> None:
+    """Send a message back."""
+    socket.send(value)
+
+
+@everywhere(on_subscribe)
+def subscribe(request: Any, socket: Any, context: dict[str, Any], channel: str) -> None:
+    """Let anybody subscribe to anything but secrets."""
+    context["seen"].append("__subscribe__")
+    if channel.startswith("secret"):
+        raise Refused(f"no access to {channel}")
+    log.append({"subscribe": channel})
+
+
+@everywhere(on_unsubscribe)
+def unsubscribe(request: Any, socket: Any, context: dict[str, Any], channel: str) -> None:
+    """Note it."""
+    log.append({"unsubscribe": channel})
+
+
+@handles("echo")
+def echo(request: Any, socket: Any, context: dict[str, Any], *values: Any) -> None:
+    """Send the arguments back."""
+    socket.emit("echo", *values)
+
+
+@handles("ack")
+def ack(request: Any, socket: Any, context: dict[str, Any], value: Any) -> Any:
+    """Answer with the argument."""
+    return value
+
+
+@handles("silent")
+def silent(request: Any, socket: Any, context: dict[str, Any]) -> None:
+    """Never answer."""
+    while socket.connected:
+        gevent.sleep(0.01)
+
+
+@handles("ask")
+def ask(request: Any, socket: Any, context: dict[str, Any], value: Any) -> None:
+    """Ask the client something, and tell it what it answered."""
+    socket.emit("question", value, callback=lambda answer: socket.emit("answer", answer))
+
+
+@handles("seen")
+def seen(request: Any, socket: Any, context: dict[str, Any]) -> list[str]:
+    """The names of the events so far."""
+    return context["seen"]
+
+
+@handles("number")
+def number(request: Any, socket: Any, context: dict[str, Any], value: Any) -> None:
+    """Note a value."""
+    context["numbers"].append(value)
+
+
+@handles("numbers")
+def numbers(request: Any, socket: Any, context: dict[str, Any]) -> list[Any]:
+    """The values noted."""
+    return context["numbers"]
+
+
+@handles("handshake")
+def handshake(request: Any, socket: Any, context: dict[str, Any]) -> dict[str, Any]:
+    """What the client brought along."""
+    query = dict(parse_qsl(request["QUERY_STRING"]))
+    return {"auth": socket.auth, "query": query, "header": request.get("HTTP_X_TEST")}
+
+
+@handles("kick")
+def kick(request: Any, socket: Any, context: dict[str, Any]) -> None:
+    """Put the client out."""
+    socket.disconnect()
+
+
+@handles("drop")
+def drop(request: Any, socket: Any, context: dict[str, Any]) -> None:
+    """Close the connection as such, as no application would."""
+    hub = current()
+    assert hub is not None
+    hub.close(socket._session, FORCED_CLOSE)
+
+
+@handles("flood")
+def flood(request: Any, socket: Any, context: dict[str, Any], count: int) -> None:
+    """Send numbers, while the client goes on talking."""
+    gevent.spawn(pour, socket, count)
+
+
+def pour(socket: Any, count: int) -> None:
+    """Count, in bursts."""
+    for value in range(count):
+        socket.emit("number", value)
+        if value % BURST == BURST - 1:
+            gevent.sleep(0.002)
+
+
+@handles("publish")
+def publish(request: Any, socket: Any, context: dict[str, Any], channel: str, value: Any) -> None:
+    """Tell a channel's subscribers."""
+    try:
+        broadcast_channel([channel, value], channel, namespace=socket.namespace)
+    except NoSocket:
+        log.append({"nobody in": channel})
+
+
+if __name__ == "__main__":
+    SocketIOServer(None, application).serve_forever()

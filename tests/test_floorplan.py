@@ -1,0 +1,158 @@
+"""The floor plan holds: imports only fall, and gevent stays in its rooms."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent.parent / "webpy_socketio"
+
+RANKS = {
+    "errors": 0, "reasons": 0,
+    "settings": 1, "logs": 1, "metrics": 1,
+    "wire.packets": 10,
+    "wire.values": 11, "wire.engine_v4": 11, "wire.jsonp": 11,
+    "wire.socketio": 12,
+    "wire.dialects": 13,
+    "wire.prepared": 14,
+    "engine.heartbeat": 20, "engine.outbox": 20, "engine.deadlines": 20,
+    "engine.session": 21,
+    "channels": 22, "acks": 22, "runner": 22,
+    "envelope": 24,
+    "events": 25,
+    "delivery": 30,
+    "backplane.contract": 40,
+    "backplane.memory": 41,
+    "services": 45,
+    "sockets": 50,
+    "namespaces": 51,
+    "peers": 52,
+    "hub": 53,
+    "shortcuts": 54,
+    "transports.streams": 60, "transports.workers": 60,
+    "transports.polling": 61, "transports.websocket": 61,
+    "transports.clock": 62,
+    "origins": 70, "scripts": 70,
+    "wsgi": 71,
+    "startup": 72,
+    "webpy": 73,
+    "server": 74,
+    "testing": 75,
+    "": 79,
+}  # fmt: skip
+PACKAGES = {"wire", "engine", "backplane", "transports"}
+MAY_USE_GEVENT = {"transports.streams", "transports.workers", "transports.polling", "transports.websocket",
+                  "transports.clock", "server"}  # fmt: skip
+LONGEST_MODULE = 350
+LONGEST_FUNCTION = 40
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        if name not in PACKAGES:
+            yield name, path
+
+
+def imports(name: str, path: Path) -> Iterator[tuple[str, ast.AST, ast.AST | None]]:
+    """Every import as (what, the statement, the function it stands in)."""
+    tree = ast.parse(path.read_text())
+    inside = {
+        child: node
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.FunctionDef, ast.If))
+        for child in ast.walk(node)
+    }
+    package = name.split(".")[:-1]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node, inside.get(node)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *((node.module or "").split(".") if node.module else [])])
+            for alias in node.names:
+                full = f"{module}.{alias.name}".strip(".")
+                what = full if node.level and full in RANKS else module
+                yield (what if not node.level else f"webpy_socketio.{what}"), node, inside.get(node)
+
+
+def test_every_module_has_a_place_in_the_plan() -> None:
+    assert {name for name, _ in modules()} == set(RANKS)
+
+
+def test_imports_only_fall() -> None:
+    climbs = [
+        f"{name} ({RANKS[name]}) imports {target} ({RANKS[target]})"
+        for name, path in modules()
+        for what, _, _ in imports(name, path)
+        if what.startswith("webpy_socketio")
+        and (target := what.removeprefix("webpy_socketio").strip(".")) is not None
+        and RANKS[target] >= RANKS[name]
+    ]
+    assert climbs == []
+
+
+def test_no_import_hides_in_a_function_or_a_condition() -> None:
+    hidden = [f"{name}: {what}" for name, path in modules() for what, _, function in imports(name, path) if function]
+    assert hidden == []
+
+
+def test_gevent_stays_in_its_rooms() -> None:
+    strays = {
+        name
+        for name, path in modules()
+        for what, _, _ in imports(name, path)
+        if what.split(".")[0] in ("gevent", "greenlet") and name not in MAY_USE_GEVENT
+    }
+    assert strays == set()
+
+
+def test_webpy_stays_with_its_door() -> None:
+    users = {name for name, path in modules() for what, _, _ in imports(name, path) if what.split(".")[0] == "web"}
+    assert users == {"startup", "webpy"}
+
+
+def test_generations_are_known_in_one_place() -> None:
+    assert [name for name, path in modules() if ".revision ==" in path.read_text()] == []
+
+
+def test_modules_and_functions_stay_small() -> None:
+    large = []
+    for name, path in modules():
+        text = path.read_text()
+        if text.count("\n") > LONGEST_MODULE:
+            large.append(f"{name}: {text.count(chr(10))} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                doc = ast.get_docstring(node, clean=False)
+                length = node.end_lineno - node.lineno + 1 - (doc.count("\n") + 1 if doc else 0)  # type: ignore[operator]
+                if length > LONGEST_FUNCTION:
+                    large.append(f"{name}.{node.name}: {length} lines")
+    assert large == []
+
+
+def test_everything_public_has_a_docstring() -> None:
+    bare = []
+    for name, path in modules():
+        tree = ast.parse(path.read_text())
+        if not ast.get_docstring(tree):
+            bare.append(name)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                protocol = any(ast.unparse(base).startswith("Protocol") for base in node.bases)
+                bare += [] if ast.get_docstring(node) else [f"{name}.{node.name}"]
+                bare += [
+                    f"{name}.{node.name}.{method.name}"
+                    for method in node.body
+                    if isinstance(method, ast.FunctionDef)
+                    and not method.name.startswith("_")
+                    and not ast.get_docstring(method)
+                    and not protocol
+                    and not any(ast.unparse(d) == "overload" for d in method.decorator_list)
+                ]
+            elif isinstance(node, ast.FunctionDef) and node in tree.body and not node.name.startswith("_"):
+                bare += [] if ast.get_docstring(node) else [f"{name}.{node.name}"]
+    assert bare == []

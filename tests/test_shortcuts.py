@@ -1,0 +1,72 @@
+"""Sending from outside an event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from webpy_socketio import NoSocket, UnsendableValue, broadcast, broadcast_channel, send
+from webpy_socketio.events import Events
+from webpy_socketio.shortcuts import set_current
+from webpy_socketio.testing import TestClient, TestServer
+
+
+@pytest.fixture
+def server() -> Iterator[TestServer]:
+    events = Events()
+    events.on_connect(namespace="/chat")(lambda request, socket, context: None)
+    with TestServer(events) as server:
+        yield server
+
+
+def joined(server: TestServer, channel: str, namespace: str = "/") -> TestClient:
+    client = server.client()
+    client.connect(namespace)
+    client.subscribe(channel, namespace)
+    return client
+
+
+def test_to_one_to_a_channel_and_to_all(server: TestServer) -> None:
+    a, b = joined(server, "room-1"), joined(server, "room-2")
+    send(a.sids["/"], "one")
+    broadcast_channel("some", "room-2")
+    broadcast("all")
+    assert a.received == [["message", "one"], ["message", "all"]]
+    assert b.received == [["message", "some"], ["message", "all"]]
+
+
+def test_in_a_namespace(server: TestServer) -> None:
+    a, b = joined(server, "room-1"), joined(server, "room-1", "/chat")
+    send(b.sids["/chat"], "one", namespace="/chat")
+    broadcast_channel("some", "room-1", namespace="/chat")
+    broadcast("all", namespace="/chat")
+    assert b.received == [["message", "one"], ["message", "some"], ["message", "all"]]
+    assert a.received == []
+
+
+def test_nobody_is_there(server: TestServer) -> None:
+    with pytest.raises(NoSocket, match="no socket is connected"):
+        broadcast("x")
+    client = joined(server, "room-1")
+    with pytest.raises(NoSocket, match="no socket with the session id 'nobody'"):
+        send("nobody", "x")
+    with pytest.raises(NoSocket, match="no socket is subscribed to 'room-9'"):
+        broadcast_channel("x", "room-9")
+    with pytest.raises(NoSocket):
+        broadcast("x", namespace="/chat")
+    sid = client.sids["/"]
+    client.close()
+    for attempt in (lambda: send(sid, "x"), lambda: broadcast_channel("x", "room-1"), lambda: broadcast("x")):
+        with pytest.raises(NoSocket):
+            attempt()
+
+
+def test_no_server_runs() -> None:
+    set_current(None)
+    with pytest.raises(NoSocket, match="no Socket.IO server runs in this process"):
+        broadcast("x")
+
+
+def test_what_cannot_be_sent_fails_even_if_nobody_is_there(server: TestServer) -> None:
+    with pytest.raises(UnsendableValue):
+        broadcast(object())

@@ -1,0 +1,198 @@
+"""What a handler can do with a socket: to its client, to others, to its channels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from webpy_socketio import AckTimeout, Disconnected, EventError, UnsendableValue
+from webpy_socketio.events import Events
+from webpy_socketio.sockets import Socket
+from webpy_socketio.testing import TestClient, TestServer
+
+
+class Stage:
+    """A server whose sockets a test can hold, with a client for each."""
+
+    def __init__(self) -> None:
+        self.events = Events()
+        self.server = TestServer(self.events)
+        self.sockets: list[Socket] = []
+        self.errors: list[Exception] = []
+        self.events.on_connect(lambda request, socket, context: self.sockets.append(socket))
+        self.events.on_error(lambda request, socket, context, error: self.errors.append(error))
+
+    def enter(self, *channels: str) -> tuple[TestClient, Socket]:
+        client = self.server.client()
+        client.connect()
+        for channel in channels:
+            client.subscribe(channel)
+        return client, self.sockets[-1]
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+A, B, C, NOBODY = "a", "b", "c", ""
+
+
+@pytest.mark.parametrize(
+    ("send", "receivers"),
+    [
+        (lambda socket: socket.send("x"), A),
+        (lambda socket: socket.broadcast("x"), B + C),
+        (lambda socket: socket.send_and_broadcast("x"), A + B + C),
+        (lambda socket: socket.broadcast_channel("x"), B),
+        (lambda socket: socket.broadcast_channel("x", "room-1"), B),
+        (lambda socket: socket.broadcast_channel("x", "room-2"), C),
+        (lambda socket: socket.broadcast_channel("x", "room-9"), NOBODY),
+        (lambda socket: socket.send_and_broadcast_channel("x"), A + B),
+        (lambda socket: socket.send_and_broadcast_channel("x", "room-1"), A + B),
+        (lambda socket: socket.send_and_broadcast_channel("x", "room-2"), A + C),
+        (lambda socket: socket.send_and_broadcast_channel("x", "room-9"), A),
+    ],
+)
+def test_who_gets_what(stage: Stage, send: Callable[[Socket], None], receivers: str) -> None:
+    a, socket = stage.enter("room-1")
+    b, _ = stage.enter("room-1")
+    c, _ = stage.enter("room-2")
+    send(socket)
+    got = "".join(name for name, client in zip("abc", (a, b, c), strict=True) if client.received == [["message", "x"]])
+    assert got == receivers
+    assert sum(len(client.received) for client in (a, b, c)) == len(receivers)
+
+
+def test_a_receiver_in_several_channels_gets_it_once(stage: Stage) -> None:
+    _, socket = stage.enter("room-1", "room-2")
+    other, _ = stage.enter("room-1", "room-2")
+    socket.broadcast_channel("x")
+    socket.send_and_broadcast_channel("y")
+    assert other.received == [["message", "x"], ["message", "y"]]
+
+
+def test_without_channels_a_broadcast_to_them_reaches_nobody_else(stage: Stage) -> None:
+    client, socket = stage.enter()
+    other, _ = stage.enter("room-1")
+    socket.broadcast_channel("x")
+    socket.send_and_broadcast_channel("y")
+    assert other.received == []
+    assert client.received == [["message", "y"]]
+
+
+def test_channels_in_the_order_of_subscription(stage: Stage) -> None:
+    client, socket = stage.enter("b", "a")
+    socket.subscribe("c")
+    socket.subscribe("a")
+    client.unsubscribe("b")
+    assert socket.channels == ["a", "c"]
+    socket.unsubscribe("never")
+    socket.channels.append("not really")
+    assert socket.channels == ["a", "c"]
+
+
+@pytest.mark.parametrize("channel", ["", None, 5])
+def test_a_channel_needs_a_name(stage: Stage, channel: Any) -> None:
+    _, socket = stage.enter()
+    with pytest.raises(EventError, match="a channel has a name"):
+        socket.subscribe(channel)
+
+
+def test_the_names_of_a_socket(stage: Stage) -> None:
+    client, socket = stage.enter()
+    assert socket.session.session_id == socket.sid == client.sids["/"]
+    assert socket.session.session_id != client.session.sid, "the id of the connection is a secret"
+    assert (socket.namespace, socket.connected, socket.auth, socket.reason) == ("/", True, {}, None)
+
+
+def test_emit_with_a_callback(stage: Stage) -> None:
+    answers: list[Any] = []
+    client, socket = stage.enter()
+    client.acknowledge["ask"] = lambda question: question + "!"
+    socket.emit("ask", "who", callback=answers.append)
+    assert answers == ["who!"]
+
+
+def test_an_ack_that_never_comes_is_given_up(stage: Stage) -> None:
+    answers: list[Any] = []
+    _, socket = stage.enter()
+    socket.emit("ask", callback=answers.append)
+    stage.server.advance(100)
+    assert answers == []
+    assert stage.server.hub.services.counters.expired_acks == 1
+
+
+def test_a_callback_that_fails_reaches_on_error(stage: Stage) -> None:
+    client, socket = stage.enter()
+    client.acknowledge["ask"] = lambda: None
+    socket.emit("ask", callback=lambda answer: 1 / 0)
+    assert [type(error) for error in stage.errors] == [ZeroDivisionError]
+
+
+def test_call_inside_a_handler(stage: Stage) -> None:
+    stage.events.on_event("double")(lambda request, socket, context, n: socket.call("times", n, 2))
+    client, _ = stage.enter()
+    client.acknowledge["times"] = lambda a, b: a * b
+    assert client.call("double", 21) == [42]
+
+
+def test_call_times_out(stage: Stage) -> None:
+    _, socket = stage.enter()
+    with pytest.raises(AckTimeout, match="within 3 seconds"):
+        socket.call("ask", timeout=3)
+    assert stage.server.now() == 3
+
+
+def test_call_of_a_client_that_leaves(stage: Stage) -> None:
+    client, socket = stage.enter()
+    client.acknowledge["ask"] = lambda: client.close()
+    with pytest.raises(Disconnected):
+        socket.call("ask", timeout=3)
+    with pytest.raises(Disconnected):
+        socket.call("ask", timeout=3)
+
+
+def test_call_in_on_connect_lets_the_client_in(stage: Stage) -> None:
+    names: list[Any] = []
+    stage.events.on_connect(lambda request, socket, context: names.append(socket.call("name")))
+    client = stage.server.client()
+    client.acknowledge["name"] = lambda: "Ada"
+    assert client.connect()
+    assert names == ["Ada"]
+
+
+@pytest.mark.parametrize("name", ["connect", "disconnect", "connect_error", "newListener", 5, None])
+def test_reserved_names_cannot_be_sent(stage: Stage, name: Any) -> None:
+    _, socket = stage.enter()
+    with pytest.raises(EventError):
+        socket.emit(name)
+
+
+@pytest.mark.parametrize("value", [float("nan"), {1, 2}, object(), [b""] * 11])
+def test_what_cannot_be_sent_fails_the_caller_and_reaches_nobody(stage: Stage, value: Any) -> None:
+    client, socket = stage.enter("room-1")
+    other, _ = stage.enter("room-1")
+    for send in (socket.send, socket.broadcast, socket.broadcast_channel, socket.send_and_broadcast_channel):
+        with pytest.raises(UnsendableValue):
+            send(value)
+    assert client.received == other.received == []
+    assert client.connected
+
+
+def test_binary_values_arrive_as_bytes(stage: Stage) -> None:
+    client, socket = stage.enter()
+    socket.emit("file", {"name": "a", "parts": [b"\x00\x01", bytearray(b"\x02")]}, b"")
+    assert client.received == [["file", {"name": "a", "parts": [b"\x00\x01", b"\x02"]}, b""]]
+
+
+def test_disconnect_puts_the_client_out(stage: Stage) -> None:
+    client, socket = stage.enter()
+    socket.disconnect()
+    assert client.kicked == ["/"]
+    assert (socket.connected, str(socket.reason)) == (False, "server namespace disconnect")
+    socket.send("nobody hears this")
+    socket.disconnect()
+    assert client.kicked == ["/"]
+    assert client.received == []
