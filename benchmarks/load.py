@@ -265,8 +265,9 @@ class WebSocket:
             return
         check_upgrade(head)
         self._loop.handle(self.sock, self._on_handshake)
-        frames, self._rest = split_frames(rest)
-        self._shake_hands(frames)
+        self._rest = b""
+        if rest:
+            self._shake_hands(self.split(rest))
 
     def _on_handshake(self) -> None:
         self._shake_hands(self.frames())

@@ -44,7 +44,7 @@ def record_everything(events: Events, calls: Calls, **options: Any) -> None:
 
 
 def fail(events: Events, namespace: str = "/") -> None:
-    @events.on_event("fail")(namespace=namespace)
+    @events.on_event("fail", namespace=namespace)
     def failing(request: Any, socket: Any, context: Any) -> None:
         raise ValueError("broken")
 

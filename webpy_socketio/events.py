@@ -146,16 +146,20 @@ class Events:
         self.on_finish = Event("on_finish", 0)
         self.named: dict[str, Event] = {}
 
-    def on_event(self, name: str) -> Event:
+    def on_event(self, name: str, *, channel: str | None = None, namespace: str = "/") -> Callable[[F], F]:
         """Return the decorator for handlers of a named Socket.IO event, which get all its arguments.
 
-        Raises EventError for a name that can never arrive.
+        :param channel: as for the other events.
+        :param namespace: as for the other events.
+
+        Raises EventError for a name that can never arrive, and as the other events do.
         """
         if not isinstance(name, str):
             raise EventError('on_event needs the name of an event: @on_event("move")')
         if name in RESERVED_EVENTS or name in ("__subscribe__", "__unsubscribe__"):
             raise EventError(f"no client can send an event named {name!r}; there are on_connect, on_subscribe, ...")
-        return self.named.setdefault(name, Event(f"on_event({name!r})", None))
+        event = self.named.setdefault(name, Event(f"on_event({name!r})", None))
+        return event(channel=channel, namespace=namespace)
 
     def declares(self, namespace: str) -> bool:
         """Whether a namespace exists: the main one, and each that a handler is bound to."""

@@ -209,7 +209,7 @@ class Socket:
         prepared = Prepared(*encode_packet(packet, self._services.settings.max_attachments))
         if self._held is not None:
             self._held.append(prepared)
-        else:
+        elif self.connected:
             self._session.send(prepared)
 
     def provisionally(self, channel: str) -> bool:

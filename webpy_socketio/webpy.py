@@ -14,7 +14,7 @@ import web
 
 from .logs import logger
 from .startup import open_door, read_settings
-from .wsgi import Answer, Door, Later, compact_environ
+from .wsgi import Answer, Door, Later
 
 #: The environ's key under which a server that has a door of its own puts it.
 DOOR = "webpy_socketio.door"
@@ -38,9 +38,9 @@ class WebContext:
 
     __slots__ = ("_values",)
 
-    def __init__(self, environ: dict[str, Any]) -> None:
+    def __init__(self, request: dict[str, Any]) -> None:
         self._values = dict(web.ctx.items())
-        self._values["env"] = self._values["environ"] = compact_environ(environ)
+        self._values["env"] = self._values["environ"] = request
         for key in ("headers", "status", "output", "app_stack", "_oldctx"):
             self._values.pop(key, None)
 
@@ -66,7 +66,7 @@ class SocketIOView:
         environ = web.ctx.env
         door = door_of(environ)
         self._check_resource(door)
-        answer = door.answer(environ, name, WebContext(environ))
+        answer = door.answer(environ, name, WebContext)
         return _give(answer) if isinstance(answer, Answer) else _give_later(answer)
 
     POST = PUT = PATCH = DELETE = HEAD = OPTIONS = GET

@@ -43,6 +43,9 @@ class Answer(NamedTuple):
     body: bytes = b""
 
 
+#: Makes, of a handshake's environ, what surrounds the client's handlers.
+Surround = Callable[[dict[str, Any]], Scope]
+
 #: An answer that is still to be made, perhaps after a long wait.
 Later = Callable[[], Answer]
 
@@ -66,11 +69,11 @@ class Door:
         start_response(answer.status, answer.headers)
         return [answer.body]
 
-    def answer(self, environ: dict[str, Any], name: str, scope: Scope | None = None) -> Answer | Later:
+    def answer(self, environ: dict[str, Any], name: str, surround: Surround | None = None) -> Answer | Later:
         """Judge a request, and answer it at once or later.
 
         :param name: what follows Socket.IO's own path in the URL.
-        :param scope: what shall surround the handlers of a client that connects with this request.
+        :param surround: makes what shall surround the handlers of a client that connects with this request.
         """
         script = find_script(name)
         if script is not None:
@@ -80,11 +83,11 @@ class Door:
             if headers is not None:
                 return Answer("204 No Content", headers)
         try:
-            return self._answer(environ, scope)
+            return self._answer(environ, surround)
         except RequestRefused as error:
             return self._refuse(environ, error)
 
-    def _answer(self, environ: dict[str, Any], scope: Scope | None) -> Answer | Later:
+    def _answer(self, environ: dict[str, Any], surround: Surround | None) -> Answer | Later:
         query = dict(reversed(parse_qsl(environ.get("QUERY_STRING", ""))))
         connection = find_connection(environ)
         transport = self._transport(query, connection)
@@ -96,7 +99,7 @@ class Door:
         if upgrading != (transport == "websocket"):
             raise RequestRefused(3, "Bad request")
         if session is None:
-            session = self._open(environ, query, transport, scope)
+            session = self._open(environ, query, transport, surround)
             if not upgrading:
                 return self._polling_answer(
                     environ, query, PollResult(OK, _open_packet(self.hub, session, connection)), session
@@ -132,7 +135,9 @@ class Door:
             raise RequestRefused(3, "Bad request")
         return session
 
-    def _open(self, environ: dict[str, Any], query: Mapping[str, str], transport: str, scope: Scope | None) -> Session:
+    def _open(
+        self, environ: dict[str, Any], query: Mapping[str, str], transport: str, surround: Surround | None
+    ) -> Session:
         if environ["REQUEST_METHOD"] != "GET":
             raise RequestRefused(2, "Bad handshake method")
         if not self._origins.allows(environ):
@@ -146,7 +151,8 @@ class Door:
             raise RequestRefused(3, "The server is stopping", "503 Service Unavailable")
         if transport == "websocket":
             _check_handshake(environ)
-        session = self.hub.open(dialect, transport, compact_environ(environ), scope)
+        request = compact_environ(environ)
+        session = self.hub.open(dialect, transport, request, None if surround is None else surround(request))
         session.carrier = Polling(session, self.hub) if transport == "polling" else None
         return session
 

@@ -8,6 +8,7 @@ monkey.patch_all()
 
 import json  # noqa: E402
 from collections.abc import Callable  # noqa: E402
+from functools import partial  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 from urllib.parse import parse_qsl  # noqa: E402
@@ -89,7 +90,7 @@ def handles(name: str) -> Callable[[Handler], Handler]:
             context["seen"].append(name)
             return function(request, socket, context, *args)
 
-        return everywhere(on_event(name))(handler)
+        return everywhere(partial(on_event, name))(handler)
 
     return bind
 

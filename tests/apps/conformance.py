@@ -9,12 +9,12 @@ from gevent import monkey
 
 monkey.patch_all()
 
-from typing import Any  # noqa: E402
+from typing import Any
 
-import gevent  # noqa: E402
-import web  # noqa: E402
+import gevent
+import web
 
-from webpy_socketio import Refused, SocketIOServer, on_connect, on_event, socketio_urls  # noqa: E402
+from webpy_socketio import Refused, SocketIOServer, on_connect, on_event, socketio_urls
 
 BURST = 50
 
@@ -27,7 +27,7 @@ application = app.wsgifunc()
 class index:  # noqa: N801
     """An ordinary page beside the plugin."""
 
-    def GET(self) -> str:  # noqa: N802
+    def GET(self) -> str:
         """Say which page this is."""
         return "index"
 

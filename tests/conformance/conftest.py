@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.conformance.targets import ON_NODE, require_node
-from tests.conformance.wire import Client, PollingClient, open_websocket
+from tests.conformance.wire import Client, PollingClient, open_client
 from tests.serving import APPS, Server, serve, serve_node
 
 TIMES = {"ping_interval", "ping_timeout", "upgrade_timeout", "connect_timeout"}
@@ -109,8 +109,3 @@ def polling(calm: Server) -> Iterator[PollingClient]:
     opened = PollingClient(calm)
     yield opened
     opened.close()
-
-
-def open_client(transport: str, server: Server) -> Any:
-    """A fresh session by the transport of that name."""
-    return PollingClient(server) if transport == "polling" else open_websocket(server)

@@ -361,8 +361,8 @@ def test_text_and_binary_in_one_payload(polling: PollingClient) -> None:
 
 def test_payload_is_utf8(polling: PollingClient) -> None:
     polling.join()
-    polling.send(event("€ – 😀 – ü"))
-    assert polling.get().body == echo("€ – 😀 – ü").encode()
+    polling.send(event("€ 😀 ü"))
+    assert polling.get().body == echo("€ 😀 ü").encode()
 
 
 @pytest.fixture
@@ -650,7 +650,7 @@ def test_heartbeat_by_websocket(quick: Server) -> None:
 
 def test_polling_client_that_never_answers(quick: Server) -> None:
     client = PollingClient(quick)
-    time.sleep(0.5)
+    time.sleep(differs(0.5, node=0.52))
     assert client.is_unknown()
 
 

@@ -173,6 +173,10 @@ class Client:
         """Wait until the connection is over. Anything but a farewell before that is an error."""
         raise NotImplementedError
 
+    def close(self) -> None:
+        """Leave politely."""
+        raise NotImplementedError
+
     def join(self, namespace: str = "/", auth: str = "") -> str:
         """Join a namespace, read the two packets that follow, and return the Socket.IO session id."""
         prefix = "" if namespace == "/" else f"{namespace},"
@@ -340,6 +344,11 @@ class WebSocketClient(Client):
 def open_websocket(server: Address, **query: str | None) -> WebSocketClient:
     """A session that starts on WebSocket."""
     return WebSocketClient(server, **query)
+
+
+def open_client(transport: str, server: Address) -> Client:
+    """A fresh session by the transport of that name."""
+    return PollingClient(server) if transport == "polling" else open_websocket(server)
 
 
 def open_candidate(client: PollingClient, **query: str | None) -> WebSocketClient:

@@ -144,7 +144,7 @@ class Polling {
 
   async _read() {
     try {
-      while (!this.paused) {
+      while (!this.paused && this.engine.readyState !== "closed") {
         for (const packet of (await this._request("GET")).split(SEPARATOR)) this.engine._receive(this, packet);
       }
     } catch (error) {
@@ -185,14 +185,16 @@ class Polling {
   }
 
   async close(graceful) {
-    this.paused = true;
     if (graceful) {
       if (!this.engine.id) await this.reading; // it may be opening: end it all the same
       this.paused = !this.engine.id;
+      this.flush();
+      await this.writing; // in one request, Node would take the end before the rest
       this.engine.writeBuffer.push("1");
       this.flush();
       await this.writing;
     }
+    this.paused = true;
     this.aborter.abort();
   }
 }
@@ -308,7 +310,7 @@ class Engine extends Emitter {
   async _upgrade() {
     const { candidate } = this;
     await this.transport.pause();
-    if (this.candidate !== candidate || this.readyState !== "open") return;
+    if (this.candidate !== candidate || this.readyState !== "open" || candidate.socket.readyState !== WebSocket.OPEN) return;
     candidate.socket.send("5");
     this.transport = candidate;
     this.candidate = null;
