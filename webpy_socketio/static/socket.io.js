@@ -72,13 +72,13 @@ function snapshot(value) {
 async function toText(packet) {
   if (typeof packet === "string") return packet;
   let text = "";
-  for (const byte of new Uint8Array(await new Blob([packet]).arrayBuffer())) text += String.fromCharCode(byte);
+  for (const byte of new Uint8Array(packet.size ? await packet.arrayBuffer() : packet)) text += String.fromCharCode(byte);
   return "b" + btoa(text);
 }
 
 function sizeOf(packet) {
-  const { size } = new Blob([packet]);
-  return typeof packet === "string" ? size : 1 + 4 * Math.ceil(size / 3);
+  if (typeof packet === "string") return new TextEncoder().encode(packet).length;
+  return 1 + 4 * Math.ceil((packet.size || packet.byteLength || 0) / 3);
 }
 
 function fromBase64(text) {
@@ -88,7 +88,7 @@ function fromBase64(text) {
 // The packet's text, then its attachments.
 function encode(type, namespace, data, id = "") {
   const attachments = [];
-  const detach = (key, value) => (isBinary(value) ? { _placeholder: true, num: attachments.push(snapshot(value)) - 1 } : value);
+  const detach = (key, value) => (typeof value === "object" && isBinary(value) ? { _placeholder: true, num: attachments.push(snapshot(value)) - 1 } : value);
   const json = data == null ? "" : JSON.stringify(data, type ? detach : null);
   const head = attachments.length ? type + BINARY + (attachments.length + "-") : type;
   return [head + (namespace === "/" ? "" : namespace + ",") + id + json, ...attachments];
@@ -338,7 +338,7 @@ class Engine extends Emitter {
     clearTimeout(this.timer);
     global.removeEventListener("pagehide", this._leave);
     if (this.candidate) this.candidate.close();
-    if (this.transport) this.transport.close(reason === "forced close");
+    if (this.transport) this.transport.close(/forced|parse/.test(reason));
     this._fire("close", reason, error);
     this.manager._closed(reason, error);
   }
@@ -535,7 +535,7 @@ class Socket extends Emitter {
     this._flags = {};
     if (RESERVED.includes(data[0])) fail(`"${data[0]}" is a reserved event name`);
     const id = callback ? this._nextId++ : undefined;
-    const packet = { id, frames: encode(EVENT, this.nsp, data, id) };
+    const packet = encode(EVENT, this.nsp, data, id);
     if (callback) {
       const limited = timeout !== undefined;
       const expire = () => {
@@ -545,7 +545,7 @@ class Socket extends Emitter {
       this._acks.set(id, { callback, wantsError: wantsError || limited, timer: limited && setTimeout(expire, timeout) });
     }
     if (!this.connected) volatile || this._waiting.push(packet);
-    else if (!volatile || this.io.engine.transport.writable) this.io._send(packet.frames);
+    else if (!volatile || this.io.engine.transport.writable) this.io._send(packet);
     return this;
   }
 
@@ -581,7 +581,7 @@ class Socket extends Emitter {
       this.id = payload.sid;
       this.connected = true;
       if (this.beforeFlush) run(this.beforeFlush, this);
-      for (const packet of this._waiting.splice(0)) this.io._send(packet.frames);
+      for (const packet of this._waiting.splice(0)) this.io._send(packet);
       this._fire("connect");
     } else {
       this.active = false;
@@ -627,9 +627,7 @@ class Socket extends Emitter {
     if (!this.connected) return;
     this.connected = false;
     this.id = undefined;
-    for (const id of [...this._acks.keys()]) {
-      if (!this._waiting.some((packet) => packet.id === id)) this._settle(id, new Error("socket has been disconnected"));
-    }
+    for (const id of [...this._acks.keys()]) this._settle(id, new Error("socket has been disconnected"));
     this._fire("disconnect", reason, error);
   }
 }
