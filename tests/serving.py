@@ -23,8 +23,9 @@ STOP_SECONDS = 15
 class Server:
     """A server process and where to reach it."""
 
-    def __init__(self, command: list[str], port: int, env: Mapping[str, str]) -> None:
+    def __init__(self, command: list[str], port: int, env: Mapping[str, str], cwd: Path = ROOT) -> None:
         self.port = port
+        self.cwd = cwd
         self.url = f"http://127.0.0.1:{port}"
         self.command = command
         self.env = {**os.environ, **env}
@@ -37,7 +38,7 @@ class Server:
         Raises RuntimeError, with what the server printed, if it ends or stays silent.
         """
         self.process = subprocess.Popen(
-            self.command, env=self.env, cwd=ROOT, text=True, stdout=self._log, stderr=subprocess.STDOUT
+            self.command, env=self.env, cwd=self.cwd, text=True, stdout=self._log, stderr=subprocess.STDOUT
         )
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:

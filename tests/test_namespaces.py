@@ -414,9 +414,7 @@ def test_an_answer_that_cannot_be_sent_is_an_error(events: Events, server: TestS
 
 
 @pytest.mark.parametrize("name", ["on_disconnect", "on_unsubscribe", "on_finish", "on_error"])
-def test_an_error_at_the_end_does_not_keep_the_rest_from_running(
-    events: Events, server: TestServer, name: str
-) -> None:
+def test_an_error_at_the_end_does_not_keep_the_rest_from_running(events: Events, server: TestServer, name: str) -> None:
     def broken(request: Any, socket: Any, context: Any, *args: Any) -> None:
         raise ValueError(f"broken {name}")
 

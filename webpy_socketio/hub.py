@@ -115,7 +115,7 @@ class Hub:
         try:
             message = session.receive(packet, self.services.runner.now())
         except TransportMisused as error:
-            logger.debug("session %s: %s", session.sid, error)
+            logger.debug("%s: %s", session, error)
             self.end(session, TRANSPORT_ERROR)
             return
         if message is None:
@@ -126,10 +126,10 @@ class Hub:
         try:
             session.peer.receive(message)
         except RuleBroken as error:
-            logger.debug("session %s: %s", session.sid, error)
+            logger.debug("%s: %s", session, error)
             self.close(session, PROTOCOL_VIOLATION)
         except PacketError as error:
-            logger.debug("session %s: %s", session.sid, error)
+            logger.debug("%s: %s", session, error)
             self.close(session, PARSE_ERROR)
 
     # Sessions end.
@@ -147,7 +147,7 @@ class Hub:
         """End a session now. Nothing happens if it has ended."""
         if self._sessions.pop(session.sid, None) is not None:
             session.end(reason)
-            logger.debug("session %s ended: %s", session.sid, session.reason)
+            logger.debug("%s ended: %s", session, session.reason)
             self.services.counters.ended[str(session.reason)] += 1
             self._part(session, session.reason or reason)
             session.peer = None  # the two hold each other

@@ -12,7 +12,7 @@ import gevent
 from gevent.pywsgi import WSGIHandler, WSGIServer
 
 from .errors import SettingsError
-from .logs import logger
+from .logs import logger, printable
 from .startup import open_door, read_settings
 from .transports.streams import KEY, Connection
 from .webpy import DOOR
@@ -67,6 +67,10 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
         super().finalize_headers()
         if self.code == 101:
             self.response_headers = [h for h in self.response_headers if h[0].lower() != b"content-length"]
+
+    def format_request(self) -> str:
+        """One line of the access log; what the client sent is escaped in it."""
+        return printable(super().format_request())
 
     def log_request(self) -> None:
         """Write the access log, but not a line for each packet that comes or goes."""

@@ -53,7 +53,7 @@ class WebContext:
 
     def leave(self) -> None:
         """Leave nothing of this client to the next."""
-        web.utils.ThreadedDict.clear_all()
+        web.ctx.clear()
 
 
 class SocketIOView:

@@ -109,7 +109,9 @@ def connect(request: Any, socket: Any, context: dict[str, Any]) -> None:
 @everywhere(on_disconnect)
 def disconnect(request: Any, socket: Any, context: dict[str, Any]) -> None:
     """Note the end."""
-    log.append({"disconnect": socket.namespace, "reason": str(socket.reason)})
+    log.append(
+        {"disconnect": socket.namespace, "reason": str(socket.reason), "numbers": len(context["numbers"])}
+    )
 
 
 @everywhere(on_message)

@@ -53,7 +53,7 @@ function greet(socket) {
   const numbers = [];
   const seen = [];
   log.push({ connect: socket.nsp.name, auth: socket.handshake.auth });
-  socket.on("disconnect", (reason) => log.push({ disconnect: socket.nsp.name, reason }));
+  socket.on("disconnect", (reason) => log.push({ disconnect: socket.nsp.name, reason, numbers: numbers.length }));
   socket.onAny((event) => seen.push(event));
 
   socket.on("message", (value) => socket.send(value));

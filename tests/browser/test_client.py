@@ -302,7 +302,9 @@ def test_emits_of_one_go_share_a_request(server: Server, run: Run) -> None:
         for (let i = 0; i < 100; i++) socket.emit('number', i);
         await call(socket, 'numbers');"""
     )
-    requests = run("return performance.getEntriesByType('resource').filter((entry) => entry.name.includes('sid=')).length")
+    requests = run(
+        "return performance.getEntriesByType('resource').filter((entry) => entry.name.includes('sid=')).length"
+    )
     assert requests <= 6
 
 
@@ -332,13 +334,16 @@ def test_refusal(run: Run) -> None:
 
 
 def test_connecting_again_inside_connect_error(run: Run) -> None:
-    assert run(
-        """const socket = io('/guarded', {auth: {}});
+    assert (
+        run(
+            """const socket = io('/guarded', {auth: {}});
         let errors = 0;
         socket.on('connect_error', () => { errors += 1; socket.auth.token = errors === 3 ? 'good' : 'bad'; socket.connect(); });
         await connected(socket);
         return errors;"""
-    ) == 3
+        )
+        == 3
+    )
 
 
 def test_unknown_namespace(run: Run) -> None:
@@ -427,6 +432,53 @@ def test_disconnect_by_the_page(run: Run, server: Server) -> None:
     assert got == ["io client disconnect", False, True, False, "undefined"]
     log = wait_for_log(server, lambda log: log[-1].get("disconnect") == "/other")
     assert log[-1]["reason"] == "client namespace disconnect"
+
+
+GOODBYE = """
+    const socket = io('/other', {transports: argument.transports, forceNew: true});
+    const leave = () => { for (let i = 0; i < 100; i++) socket.emit('number', 'x'.repeat(i)); socket.disconnect(); };
+    if (argument.moment === 'connect') socket.once('connect', leave);
+    else if (argument.moment === 'upgrade') socket.io.engine.once('upgrade', leave);
+    else {
+        const {_upgrade} = socket.io.engine;
+        socket.io.engine._upgrade = function () { const result = _upgrade.call(this); leave(); return result; };
+    }
+    await next(socket, 'disconnect');"""
+
+
+@pytest.mark.parametrize(
+    ("transports", "moment"),
+    [
+        (["polling"], "connect"),
+        (["websocket"], "connect"),
+        (["polling", "websocket"], "connect"),
+        (["polling", "websocket"], "switch"),
+        (["polling", "websocket"], "upgrade"),
+    ],
+    ids=lambda value: "+".join(value) if isinstance(value, list) else value,
+)
+def test_last_words_arrive(run: Run, server: Server, transports: list[str], moment: str) -> None:
+    """What was emitted before disconnect() reaches the server, whatever the transports are about to do."""
+    before = len(log_of(server))
+    run(GOODBYE, {"transports": transports, "moment": moment})
+    log = wait_for_log(server, lambda log: any("disconnect" in line for line in log[before:]))
+    assert [line for line in log[before:] if "disconnect" in line] == [
+        {"disconnect": "/other", "reason": "client namespace disconnect", "numbers": 100}
+    ]
+
+
+def test_session_in_the_making_is_ended(run: Run) -> None:
+    """A socket that leaves at once does not leave a session behind at the server."""
+    assert run(
+        """const sent = [];
+        const {fetch} = window;
+        window.fetch = (url, options) => { sent.push([options.method, options.body]); return fetch(url, options); };
+        const socket = io({forceNew: true});
+        await until(() => sent.length === 1);
+        socket.disconnect();
+        await until(() => sent.length === 2);
+        return sent;"""
+    ) == [["GET", None], ["POST", "1"]]
 
 
 def test_disconnect_before_connected(run: Run) -> None:
@@ -723,6 +775,31 @@ def test_silent_server_is_dropped(context: Any, start: Any) -> None:
             server.process.send_signal(signal.SIGCONT)
         assert page.evaluate("reasons") == ["ping timeout", "ping timeout"]
         page.wait_for_function("sockets.every((socket) => socket.connected)")
+
+
+def test_closing_the_engine(run: Run) -> None:
+    """As a page does to try out its own reconnecting."""
+    got = run(
+        """const socket = await connected(io({forceNew: true, reconnectionDelay: 10}));
+        const events = [];
+        socket.io.engine.on('close', (reason) => events.push(reason));
+        socket.on('disconnect', (reason) => events.push(reason));
+        socket.io.engine.close();
+        await connected(socket);
+        return events;"""
+    )
+    assert got == ["forced close", "forced close"]
+
+
+def test_disconnect_and_connect_in_a_listener(run: Run) -> None:
+    got = run(
+        """const socket = await connected(io({forceNew: true, reconnectionDelay: 60000}));
+        socket.once('disconnect', () => socket.disconnect().connect());
+        socket.emit('drop');
+        await next(socket, 'connect');
+        return call(socket, 'ack', 1);"""
+    )
+    assert got == 1
 
 
 def test_nonsense_from_the_server(run: Run) -> None:

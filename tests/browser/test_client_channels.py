@@ -142,6 +142,25 @@ def test_subscriptions_come_back(browser: Any, start: Any, scripts: list[str]) -
     ]
 
 
+def test_with_ack_timeouts(page: Any) -> None:
+    """A page's option that changes how acknowledgements look must not make a lost connection look like a refusal."""
+    got = evaluate(
+        page,
+        HEARD
+        + """const socket = io({forceNew: true, ackTimeout: 60000, reconnectionDelay: 10});
+        const asked = () => new Promise((resolve) => socket.emit('seen', (...answer) => resolve(answer.pop())));
+        socket.subscribe('room', listener('room')).subscribe('secret', listener('secret'));
+        await until(() => heard.length === 2);
+        socket.emit('drop');
+        await next(socket, 'disconnect');
+        await connected(socket);
+        socket.unsubscribe('room', listener('out'));
+        await until(() => heard.length === 3);
+        return [heard.map(([name, granted]) => [name, granted]), (await asked()).filter((name) => name === '__subscribe__')];""",
+    )
+    assert got == [[["room", True], ["secret", False], ["out", True]], ["__subscribe__"]]
+
+
 def test_a_refusal_after_a_reconnect_is_told(page: Any) -> None:
     """The channel stays wanted until it is refused; here the server's answer is changed under way."""
     got = evaluate(

@@ -202,8 +202,7 @@ BINARY = [
     (["x", b"a", [b"b"]], b'["x",{"_placeholder":true,"num":0},[{"_placeholder":true,"num":1}]]', [b"a", b"b"]),
     (
         {"z": b"1", "a": {"b": [b"2", b"1"]}},
-        b'{"z":{"_placeholder":true,"num":0},'
-        b'"a":{"b":[{"_placeholder":true,"num":1},{"_placeholder":true,"num":2}]}}',
+        b'{"z":{"_placeholder":true,"num":0},"a":{"b":[{"_placeholder":true,"num":1},{"_placeholder":true,"num":2}]}}',
         [b"1", b"2", b"1"],
     ),
     (Point(b"a", b"b"), b'{"x":{"_placeholder":true,"num":0},"y":{"_placeholder":true,"num":1}}', [b"a", b"b"]),
@@ -254,7 +253,9 @@ def test_unsendable(value: Any, path: str) -> None:
     assert str(caught.value).startswith(f"{path}: ")
 
 
-@pytest.mark.parametrize("value", [Point(NAN), [Point(1, [INFINITY])], Slotted(NAN), Colour.UNDEFINED, {"a": Point(NAN)}])
+@pytest.mark.parametrize(
+    "value", [Point(NAN), [Point(1, [INFINITY])], Slotted(NAN), Colour.UNDEFINED, {"a": Point(NAN)}]
+)
 @pytest.mark.parametrize("companion", [None, b"x", HUGE])
 def test_not_a_number_never_becomes_null(value: Any, companion: Any) -> None:
     with pytest.raises(UnsendableValue):
@@ -372,7 +373,8 @@ def test_any_whitespace_around() -> None:
 
 
 numbers = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
-texts = st.text() | st.text(st.characters(categories=["Cs", "Lu"]))
+high_surrogates = st.characters(min_codepoint=0xD800, max_codepoint=0xDBFF)
+texts = st.text() | st.text(high_surrogates | st.characters(max_codepoint=0x7F))
 plain = st.recursive(
     st.none() | st.booleans() | numbers | texts,
     lambda part: st.lists(part) | st.dictionaries(texts, part),
@@ -405,12 +407,11 @@ def test_attachments_come_in_order(value: Any) -> None:
     assert text.count(b'"_placeholder"') >= len(attachments)
 
 
-@given(st.text())
-def test_any_text_is_read_or_refused(text: str) -> None:
+@given(st.text('[]{}",:\\ud8019e.-+nulltrfasIN '))
+def test_what_can_be_read_can_be_echoed(text: str) -> None:
     try:
         value = decode_value(text)
     except PacketError:
-        with pytest.raises((ValueError, AssertionError)):
-            assert math.isfinite(json.loads(text))
-    else:
-        assert value == json.loads(text)
+        return
+    echo, _ = encode_value(value)
+    assert decode_value(echo.decode()) == value

@@ -112,6 +112,10 @@ class Session:
         self.write: Callable[[Prepared], None] | None = None
         self.wake: Callable[[], None] | None = None
 
+    def __str__(self) -> str:
+        """For logs: enough of the id to tell sessions apart, too little to take one over."""
+        return f"session {self.sid[:6]}..."
+
     def step(self, step: Step) -> None:
         """Go to the next state. Raises RuntimeError for a step that the table does not have."""
         try:

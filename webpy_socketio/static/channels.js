@@ -26,15 +26,20 @@ function ask(socket, wishes, wish) {
   if (!socket.connected || wish.askedOn === socket.id) return;
   wish.askedOn = socket.id;
   wish.granted = false;
-  socket.emit("__subscribe__", wish.channel, (reply) => {
-    if (wishes.get(wish.channel) !== wish) return; // unsubscribed meanwhile
+  socket.emit("__subscribe__", wish.channel, (...answer) => {
+    const reply = answer.pop(); // with the option ackTimeout an error or null comes first
+    if (wishes.get(wish.channel) !== wish || reply instanceof Error) return; // unsubscribed meanwhile, or not answered
     wish.granted = reply === true;
     if (!wish.granted) {
       wishes.delete(wish.channel); // not tried again
       if (!wish.waiting.length && wish.told) wish.waiting.push(wish.told); // it was granted before
     }
-    tell(wish, wish.granted, (reply && reply.error) || undefined);
+    tell(wish, wish.granted, errorOf(reply));
   });
+}
+
+function errorOf(reply) {
+  return (reply || {}).error;
 }
 
 function tell(wish, granted, error) {
@@ -66,8 +71,11 @@ prototype.unsubscribe = function (channel, callback = () => {}) {
   const wish = wishes.get(channel);
   wishes.delete(channel);
   if (wish) tell(wish, false, { code: "unsubscribed", message: "unsubscribed before the answer" });
-  if (this.connected) this.emit("__unsubscribe__", channel, (reply) => callback(reply === true, (reply && reply.error) || undefined));
-  else Promise.resolve().then(() => callback(true)); // nothing to take back
+  if (!this.connected) Promise.resolve().then(() => callback(true)); // nothing to take back
+  else this.emit("__unsubscribe__", channel, (...answer) => {
+    const reply = answer.pop();
+    callback(reply === true, errorOf(reply));
+  });
   return this;
 };
 })(globalThis);

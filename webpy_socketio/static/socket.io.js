@@ -6,8 +6,6 @@
 const CONNECT = 0, DISCONNECT = 1, EVENT = 2, ACK = 3, CONNECT_ERROR = 4;
 const BINARY = 3; // added to the type if there are attachments
 const SEPARATOR = "\x1e";
-const BACKLOG = 65536; // unsent bytes; beyond, volatile events are dropped
-const LONGEST_TIMER = 2147483647; // a longer one would run at once
 const RESERVED = ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
 
 function fail(message) {
@@ -48,7 +46,10 @@ class Emitter {
 
   off(event, callback) {
     if (event === undefined) this._listeners = Object.create(null); // of arrays, never changed in place
-    else this._listeners[event] = this.listeners(event).filter((other) => callback && other !== callback && other.callback !== callback);
+    else {
+      const others = (other) => callback && ![other, other.callback].includes(callback);
+      this._listeners[event] = this.listeners(event).filter(others);
+    }
     return this;
   }
 
@@ -59,20 +60,17 @@ class Emitter {
 const { on, off } = Emitter.prototype;
 Object.assign(Emitter.prototype, { addEvent: on, removeEvent: off, removeListener: off, removeAllListeners: off });
 
-function isBinary(value) { // also one from another frame
-  return ArrayBuffer.isView(value) || /ArrayBuffer|Blob|File\]/.test(Object.prototype.toString.call(value));
+// Binary values, also those of other frames, are copied: the page may reuse its buffer before the bytes leave.
+function copyBinary(value) {
+  if (ArrayBuffer.isView(value)) return value.buffer.slice(value.byteOffset, value.byteOffset + value.byteLength);
+  return /ArrayBuffer|Blob|File\]/.test(Object.prototype.toString.call(value)) && value.slice();
 }
 
-// The page may reuse its buffer before the bytes leave.
-function snapshot(value) {
-  return ArrayBuffer.isView(value) ? value.buffer.slice(value.byteOffset, value.byteOffset + value.byteLength) : value.slice();
-}
-
-// For polling.
 async function toText(packet) {
   if (typeof packet === "string") return packet;
+  const bytes = new Uint8Array(packet.size ? await packet.arrayBuffer() : packet);
   let text = "";
-  for (const byte of new Uint8Array(packet.size ? await packet.arrayBuffer() : packet)) text += String.fromCharCode(byte);
+  for (const byte of bytes) text += String.fromCharCode(byte);
   return "b" + btoa(text);
 }
 
@@ -88,7 +86,10 @@ function fromBase64(text) {
 // The packet's text, then its attachments.
 function encode(type, namespace, data, id = "") {
   const attachments = [];
-  const detach = (key, value) => (typeof value === "object" && isBinary(value) ? { _placeholder: true, num: attachments.push(snapshot(value)) - 1 } : value);
+  const detach = (key, value) => {
+    const copy = typeof value === "object" && copyBinary(value);
+    return copy ? { _placeholder: true, num: attachments.push(copy) - 1 } : value;
+  };
   const json = data == null ? "" : JSON.stringify(data, type ? detach : null);
   const head = attachments.length ? type + BINARY + (attachments.length + "-") : type;
   return [head + (namespace === "/" ? "" : namespace + ",") + id + json, ...attachments];
@@ -97,7 +98,8 @@ function encode(type, namespace, data, id = "") {
 function decode(text) {
   const match = /^(?:([0-4])|([56])([1-9]\d*)-)(?:(\/[^,]*),?)?(\d*)/.exec(text);
   const [head, plain, binary, count, namespace = "/", id] = match || fail("unknown packet");
-  return { type: Number(plain || binary - BINARY), count: Number(count || 0), namespace, id, json: text.slice(head.length), attachments: [] };
+  const json = text.slice(head.length);
+  return { type: Number(plain || binary - BINARY), count: Number(count || 0), namespace, id, json, attachments: [] };
 }
 
 function payloadOf({ type, count, json, attachments }) {
@@ -176,9 +178,10 @@ class Polling {
 
   async _request(method, body) {
     const { extraHeaders: headers, withCredentials } = this.engine.options;
-    const credentials = withCredentials ? "include" : "same-origin";
-    const { signal } = this.aborter;
-    const response = await fetch(this.engine._url("http", this.name), { method, body, headers, credentials, signal, cache: "no-store" });
+    const response = await fetch(this.engine._url("http", this.name), {
+      method, headers, body, cache: "no-store", signal: this.aborter.signal,
+      credentials: withCredentials ? "include" : "same-origin",
+    });
     const text = await response.text();
     if (!response.ok) fail(`HTTP ${response.status} ${text}`);
     return text;
@@ -215,7 +218,7 @@ class WebSocketTransport {
   }
 
   get writable() {
-    return this.socket.bufferedAmount < BACKLOG;
+    return this.socket.bufferedAmount < 65536;
   }
 
   flush() {
@@ -238,13 +241,14 @@ class Engine extends Emitter {
     this.writeBuffer = [];
     this.candidate = null; // the WebSocket that may take over
     // 2012 knew xhr-polling, jsonp-polling...
-    this.names = options.transports.map((name) => (/polling/.test(name) ? "polling" : name)).filter((name) => transports[name]);
+    this.names = options.transports.map((name) => name.replace(/.*-/, "")).filter((name) => transports[name]);
     this.untried = [...this.names];
     // The server shall know at once that the page goes. But it may come back from the browser's cache.
     this._leave = () => {
       if (this.transport.name === "polling") navigator.sendBeacon(this._url("http", "polling"), "1");
       this.close("transport close");
-      global.addEventListener("pageshow", (event) => event.persisted && manager._active().length && manager.open(), { once: true });
+      const back = ({ persisted }) => persisted && manager._active().length && manager.open();
+      global.addEventListener("pageshow", back, { once: true });
     };
     this._limit(options.timeout || Infinity, "timeout");
     queueMicrotask(() => this._try()); // the page adds its listeners first
@@ -260,10 +264,10 @@ class Engine extends Emitter {
     return `${this.manager.uri.replace("http", scheme)}${path.replace(/\/?$/, "/")}?${parameters}`;
   }
 
-  // Closes, unless called again in time.
+  // Closes, unless called again in time. Timers beyond 24 days would run at once.
   _limit(milliseconds, reason) {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.close(reason), Math.min(milliseconds, LONGEST_TIMER));
+    this.timer = setTimeout(() => this.close(reason), Math.min(milliseconds, 2e9));
   }
 
   write(...packets) {
@@ -310,8 +314,9 @@ class Engine extends Emitter {
   async _upgrade() {
     const { candidate } = this;
     await this.transport.pause();
-    if (this.candidate !== candidate || this.readyState !== "open" || candidate.socket.readyState !== WebSocket.OPEN) return;
-    candidate.socket.send("5");
+    const { socket } = candidate;
+    if (this.candidate !== candidate || this.readyState !== "open" || socket.readyState !== socket.OPEN) return;
+    socket.send("5");
     this.transport = candidate;
     this.candidate = null;
     this._fire("upgrade", candidate);
@@ -327,7 +332,7 @@ class Engine extends Emitter {
       this.transport.flush();
     } else if (transport === this.transport) {
       if (this.readyState === "opening" && this.untried.length && transport.name === "websocket") return this._try();
-      const what = [cause.message || cause.type, cause.code, cause.reason].filter(Boolean).join(" ");
+      const what = [cause.message || kind, cause.code, cause.reason].filter(Boolean).join(" ");
       this.close("transport " + kind, Object.assign(new Error(`${transport.name}: ${what}`), { context: cause }));
     }
   }
@@ -353,12 +358,12 @@ class Manager extends Emitter {
     this.nsps = new Map();
     this.opts = {
       path: "/socket.io", query, transports: ["polling", "websocket"], upgrade: true, timeout: 20000, autoConnect: true,
-      reconnection: true, reconnectionAttempts: Infinity, reconnectionDelay: 1000, reconnectionDelayMax: 5000, randomizationFactor: 0.5,
-      ...options,
+      reconnection: true, reconnectionAttempts: Infinity, reconnectionDelay: 1000, reconnectionDelayMax: 5000,
+      randomizationFactor: 0.5, ...options,
     };
     this._state = "closed"; // opening, open
     this._attempts = 0;
-    this._retry = 0; // timer of the next attempt
+    this._retry = undefined; // timer of the next attempt
     this._partial = null; // waits for attachments
     if (this.opts.autoConnect) this.open();
   }
@@ -371,8 +376,7 @@ class Manager extends Emitter {
 
   open() {
     if (this._state === "closed") {
-      clearTimeout(this._retry);
-      this._retry = 0;
+      this._retry = clearTimeout(this._retry);
       this._state = "opening";
       this.engine = new Engine(this, this.opts);
     }
@@ -386,8 +390,7 @@ class Manager extends Emitter {
   // The connection ends when the last socket leaves.
   _release() {
     if (this._active().length) return;
-    clearTimeout(this._retry);
-    this._retry = 0;
+    this._retry = clearTimeout(this._retry);
     this._attempts = 0;
     if (this.engine) this.engine.close();
   }
@@ -424,7 +427,7 @@ class Manager extends Emitter {
     }
     const spread = 1 + randomizationFactor * (2 * Math.random() - 1); // not all pages at once
     this._retry = setTimeout(() => {
-      this._retry = 0;
+      this._retry = undefined;
       this._fire("reconnect_attempt", attempt);
       if (this._active().length) this.open();
     }, Math.min(reconnectionDelay * 2 ** (attempt - 1) * spread, reconnectionDelayMax));
@@ -486,10 +489,6 @@ class Socket extends Emitter {
     return this;
   }
 
-  compress() {
-    return this;
-  }
-
   connect() {
     const { io, active } = this;
     this.active = true;
@@ -504,14 +503,31 @@ class Socket extends Emitter {
     return this;
   }
 
-  emit(event, ...args) {
-    const callback = typeof args[args.length - 1] === "function" ? args.pop() : null;
-    return this._emit([event, ...args], callback);
+  emit(...data) {
+    const { volatile, wantsError, timeout = this.io.opts.ackTimeout } = this._flags;
+    this._flags = {};
+    const callback = typeof data[data.length - 1] === "function" && data.pop();
+    if (RESERVED.includes(data[0])) fail(`"${data[0]}" is a reserved event name`);
+    const id = callback ? this._nextId++ : undefined;
+    const packet = encode(EVENT, this.nsp, data, id);
+    if (callback) {
+      const limited = timeout !== undefined;
+      const expire = () => {
+        this._waiting = this._waiting.filter((other) => other !== packet);
+        this._settle(id, new Error("operation has timed out"));
+      };
+      const timer = limited && setTimeout(expire, timeout);
+      this._acks.set(id, { callback, timer, wantsError: wantsError || limited });
+    }
+    if (!this.connected) volatile || this._waiting.push(packet);
+    else if (!volatile || this.io.engine.transport.writable) this.io._send(packet);
+    return this;
   }
 
   emitWithAck(...data) {
+    this._flags.wantsError = true; // the callback is always called, with an error or null first
     return new Promise((resolve, reject) => {
-      this._emit(data, (error, value) => (error ? reject(error) : resolve(value)), true);
+      this.emit(...data, (error, value) => (error ? reject(error) : resolve(value)));
     });
   }
 
@@ -526,26 +542,6 @@ class Socket extends Emitter {
 
   offAny(callback) {
     this._anyListeners = this._anyListeners.filter((other) => callback && other !== callback);
-    return this;
-  }
-
-  // With wantsError the callback is always called, with an error or null first.
-  _emit(data, callback, wantsError) {
-    const { volatile, timeout = this.io.opts.ackTimeout } = this._flags;
-    this._flags = {};
-    if (RESERVED.includes(data[0])) fail(`"${data[0]}" is a reserved event name`);
-    const id = callback ? this._nextId++ : undefined;
-    const packet = encode(EVENT, this.nsp, data, id);
-    if (callback) {
-      const limited = timeout !== undefined;
-      const expire = () => {
-        this._waiting = this._waiting.filter((other) => other !== packet);
-        this._settle(id, new Error("operation has timed out"));
-      };
-      this._acks.set(id, { callback, wantsError: wantsError || limited, timer: limited && setTimeout(expire, timeout) });
-    }
-    if (!this.connected) volatile || this._waiting.push(packet);
-    else if (!volatile || this.io.engine.transport.writable) this.io._send(packet);
     return this;
   }
 

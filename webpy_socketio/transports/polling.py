@@ -44,7 +44,7 @@ class Polling:
         """Answer a GET with what is queued, or hold it until there is something. May wait."""
         session = self._session
         if self._parked:
-            logger.debug("session %s: a second GET came while one was held", session.sid)
+            logger.debug("%s: a second GET came while one was held", session)
             self._hub.end(session, TRANSPORT_ERROR)
             return PollResult(BAD)
         if connection is not None:
@@ -69,7 +69,7 @@ class Polling:
                 if not session.is_open:
                     break
         except PacketError as error:
-            logger.debug("session %s: %s", session.sid, error)
+            logger.debug("%s: %s", session, error)
             hub.end(session, PARSE_ERROR)
             return PollResult(BAD)
         if session.is_open and session.peer.is_swamped:
@@ -79,7 +79,7 @@ class Polling:
     def begin_post(self) -> bool:
         """Note that a body is being read; if there is one already the session ends, and False is returned."""
         if self._posting:
-            logger.debug("session %s: a second POST came while one was read", self._session.sid)
+            logger.debug("%s: a second POST came while one was read", self._session)
             self._hub.end(self._session, TRANSPORT_ERROR)
             return False
         self._posting = True

@@ -69,7 +69,7 @@ class Stream:
     Errors are OSError; after :meth:`close`, everything is one.
     """
 
-    __slots__ = ("_left", "_reader", "_socket", "_writer", "on_drained", "send_now")
+    __slots__ = ("__weakref__", "_left", "_reader", "_socket", "_writer", "on_drained", "send_now")
 
     def __init__(self, raw: _socket.socket) -> None:
         self._socket = raw

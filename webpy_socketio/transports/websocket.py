@@ -5,6 +5,8 @@ What is sent goes straight to the kernel; only when the kernel does not take it 
 
 from __future__ import annotations
 
+import weakref
+
 import gevent
 from websockets.exceptions import PayloadTooBig
 from websockets.frames import CloseCode, Frame, Opcode
@@ -112,7 +114,7 @@ class WebSocket:
             self._protocol.fail(CloseCode.INVALID_DATA, "not UTF-8")
             self._flush_protocol()
         except PacketError as error:
-            logger.debug("session %s: %s", session.sid, error)
+            logger.debug("%s: %s", session, error)
             self._refuse_packet()
         else:
             if session.candidate is self:
@@ -141,7 +143,7 @@ class WebSocket:
         """The client closed the WebSocket, or broke its rules."""
         error = self._protocol.parser_exc
         if isinstance(error, PayloadTooBig):
-            logger.info("session %s sent a message above max_payload: %s", self._session.sid, error)
+            logger.info("%s sent a message above max_payload: %s", self._session, error)
         self._shut()
         if self._session.candidate is self:
             self._session.abandon()
@@ -254,7 +256,7 @@ class WebSocket:
         """Closing at once would cost the client the close frame, if something it sent is still unread."""
         self._stream.listen(self._discard)
         services = self._hub.services
-        services.deadlines.add(services.runner.now() + LINGER, self._close_late, None)
+        services.deadlines.add(services.runner.now() + LINGER, _close_late, weakref.ref(self._stream))
 
     def _discard(self) -> None:
         try:
@@ -263,9 +265,6 @@ class WebSocket:
             data = b""
         if data == b"":
             self._release()
-
-    def _close_late(self, _: object, now: float) -> None:
-        self._release()
 
     def _broken(self) -> None:
         """A send failed. The sender must not be drawn into the end of this connection, which may run handlers."""
@@ -302,3 +301,9 @@ class WebSocket:
             self._session.peer.on_idle = None
         if not self._closing:
             self._stream.listen(self._readable)
+
+
+def _close_late(reference: weakref.ref[Stream], now: float) -> None:
+    stream = reference()
+    if stream is not None:
+        stream.close()
