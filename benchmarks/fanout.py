@@ -12,37 +12,37 @@ from messages import Message, websocket_messages
 class _Cast:
     """A message on its way to all receivers."""
 
-    __slots__ = ("caster", "left", "number")
+    __slots__ = ("left", "number")
 
-    def __init__(self, caster: _Caster, number: int, receivers: int) -> None:
-        self.caster = caster
+    def __init__(self, number: int, receivers: int) -> None:
         self.number = number
         self.left = receivers
 
 
 class Fanout:
-    """Some sockets cast to all: each has one cast in flight, and casts again when everybody has received it.
+    """One socket casts to all, with so many casts in flight: when everybody has received one, the next one leaves.
 
     An operation is one message received by one socket.
     """
 
-    def __init__(self, loop: Loop, port: int, receivers: int, casters: int) -> None:
+    def __init__(self, loop: Loop, port: int, receivers: int, in_flight: int) -> None:
         self.operations = 0
-        self.stopping = False
         self.outstanding: dict[bytes, _Cast] = {}
-        self.casts = 0
         self.loop = loop
         self.sockets = open_websockets(loop, port, receivers)
-        self._casters = casters
+        self._messages = websocket_messages("cast", 0)
         self._receivers: list[_Receiver] = []
+        self._in_flight = in_flight
+        self._casts = 0
+        self._stopping = False
 
     def start(self) -> None:
-        """Let each caster cast."""
+        """Put the first casts in flight."""
         self._receivers = [self.receiver(websocket) for websocket in self.sockets]
         for receiver in self._receivers:
             self.loop.handle(receiver.websocket.sock, receiver.on_readable)
-        for number, websocket in enumerate(self.sockets[: self._casters]):
-            _Caster(self, websocket, websocket_messages("cast", number)).cast()
+        for _ in range(self._in_flight):
+            self._cast()
 
     def receiver(self, websocket: WebSocket) -> _Receiver:
         """The receiver on this socket."""
@@ -53,60 +53,38 @@ class Fanout:
         return FOREVER
 
     def stop(self) -> None:
-        """Wait for the last casts, then check that every socket received each cast once."""
-        self.stopping = True
+        """Wait for the last casts, then check that every socket received all of them."""
+        self._stopping = True
         self.loop.run_until(lambda: not self.outstanding)
-        due = (self.casts, sum(range(self.casts)))
-        if wrong := [found for receiver in self._receivers if (found := receiver.totals) != due]:
-            raise WrongData(f"{len(wrong)} sockets received {wrong[:3]} instead of {due}")
+        if wrong := [receiver.count for receiver in self._receivers if receiver.count != self._casts]:
+            raise WrongData(f"{len(wrong)} sockets received {wrong[:3]} casts instead of {self._casts}")
         close_websockets(self.loop, self.sockets)
 
-    def send(self, caster: _Caster, message: Message) -> None:
-        """Put one cast in flight."""
+    def everybody_has(self, frame: bytes) -> None:
+        """A cast is complete."""
+        del self.outstanding[frame]
+        if not self._stopping:
+            self._cast()
+
+    def _cast(self) -> None:
+        message = self._messages[self._casts % len(self._messages)]
         if message.received in self.outstanding:
             raise ValueError("two casts in flight look the same")
-        self.outstanding[message.received] = _Cast(caster, self.casts, len(self.sockets))
-        self.casts += 1
-        caster.websocket.send(message.sent)
-
-    def everybody_has(self, frame: bytes) -> None:
-        """A cast is complete: the next one leaves from the same socket."""
-        cast = self.outstanding.pop(frame)
-        if not self.stopping:
-            cast.caster.cast()
-
-
-class _Caster:
-    __slots__ = ("_driver", "_messages", "_next", "websocket")
-
-    def __init__(self, driver: Fanout, websocket: WebSocket, messages: list[Message]) -> None:
-        self.websocket = websocket
-        self._driver = driver
-        self._messages = messages
-        self._next = 0
-
-    def cast(self) -> None:
-        """Send the next message of the ring."""
-        message = self._messages[self._next]
-        self._next = (self._next + 1) % len(self._messages)
-        self._driver.send(self, message)
+        self.outstanding[message.received] = _Cast(self._casts, len(self.sockets))
+        self._casts += 1
+        self.sockets[0].send(message.sent)
 
 
 class _Receiver:
-    __slots__ = ("_count", "_driver", "_outstanding", "_receive", "_sum", "websocket")
+    __slots__ = ("_driver", "_outstanding", "_receive", "count", "websocket")
 
     def __init__(self, driver: Fanout, websocket: WebSocket) -> None:
         self.websocket = websocket
+        #: How many casts have arrived here.
+        self.count = 0
         self._receive = websocket.receive
         self._driver = driver
         self._outstanding = driver.outstanding
-        self._count = 0
-        self._sum = 0
-
-    @property
-    def totals(self) -> tuple[int, int]:
-        """How many casts arrived here and the sum of their numbers, so that a lost and a doubled one show."""
-        return self._count, self._sum
 
     def on_readable(self) -> None:
         """Check what arrived and count it; most often it is one whole frame."""
@@ -122,8 +100,9 @@ class _Receiver:
 
     def _take(self, frame: bytes) -> None:
         cast = self._outstanding[frame]
-        self._count += 1
-        self._sum += cast.number
+        if cast.number != self.count:
+            raise WrongData(f"cast {cast.number} came where {self.count} was due")
+        self.count += 1
         self._driver.operations += 1
         cast.left -= 1
         if not cast.left:
@@ -137,8 +116,8 @@ class _Receiver:
 class ProbedFanout(Fanout):
     """A Fanout with some more receivers who also send echoes, each at a fixed pace whether or not answers are back."""
 
-    def __init__(self, loop: Loop, port: int, receivers: int, casters: int, probes: int, pace: float) -> None:
-        super().__init__(loop, port, receivers + probes, casters)
+    def __init__(self, loop: Loop, port: int, receivers: int, in_flight: int, probes: int, pace: float) -> None:
+        super().__init__(loop, port, receivers + probes, in_flight)
         self.latencies: list[float] = []
         self._probing = set(self.sockets[-probes:])
         self._probes: list[_Probe] = []

@@ -27,6 +27,7 @@ sqlite3.register_adapter(datetime, lambda moment: moment.isoformat(" "))
 
 # Each greenlet gets a connection of its own. Queries do not switch to another greenlet, so each is over at once.
 database = web.database(dbn="sqlite", db=settings.CHAT_DATABASE)
+database.printing = False  # otherwise every query, with all that is secret in it, goes to stderr
 session_store = web.session.DBStore(database, "sessions")
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import CodeType
 from typing import Any, NamedTuple, TypeVar, overload
 
@@ -52,6 +52,8 @@ class Handler(NamedTuple):
     #: How many arguments of the event it takes: not fewer, not more.
     fewest: int
     most: int
+    #: Whether it gets the event's first argument only, or None if there is none.
+    first_only: bool
     #: The run of the module that bound it, if it was bound at a module's top level.
     run: ModuleRun | None
 
@@ -87,7 +89,7 @@ class Event:
 
         def bind(handler: F) -> F:
             fewest, most = self._check(handler)
-            self._add(namespace, Handler(handler, pattern, fewest, most, _current_run()))
+            self._add(namespace, Handler(handler, pattern, fewest, most, self._arguments == 1, _current_run()))
             return handler
 
         return bind if function is None else bind(function)
@@ -160,6 +162,15 @@ class Events:
             raise EventError(f"no client can send an event named {name!r}; there are on_connect, on_subscribe, ...")
         event = self.named.setdefault(name, Event(f"on_event({name!r})", None))
         return event(channel=channel, namespace=namespace)
+
+    def handlers_of(self, namespace: str, name: str) -> Sequence[Handler]:
+        """Return the handlers bound to a named event in a namespace; ``message`` has those of ``on_message`` too."""
+        event = self.named.get(name)
+        named = () if event is None else event.handlers.get(namespace, ())
+        if name != "message":
+            return named
+        messages = self.on_message.handlers.get(namespace, ())
+        return [*messages, *named] if named else messages
 
     def declares(self, namespace: str) -> bool:
         """Whether a namespace exists: the main one, and each that a handler is bound to."""

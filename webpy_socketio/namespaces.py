@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from .errors import AckTimeout, ClientError, Disconnected, Refused, UnsendableValue
-from .events import Event, Handler
+from .events import Handler
 from .logs import logger, printable
 from .reasons import SERVER_DISCONNECT
 from .services import Services
@@ -89,28 +89,23 @@ class Namespace:
     # Events.
 
     def _handle(self, socket: Socket, name: Any, args: list[Any]) -> list[Any]:
-        """Run an event's handlers; return what acknowledges it."""
-        channels = socket.channels
-        handlers: list[tuple[Handler, list[Any]]] = []
-        if name == "message":
-            first = args[:1] or [None]
-            handlers = [(handler, first) for handler in self._events.on_message.matching(self.name, channels)]
-        named: Event | None = self._events.named.get(name)
-        if named is not None:
-            handlers += [(handler, args) for handler in named.matching(self.name, channels)]
+        """Run the handlers of an event; return what acknowledges it.
+
+        The first that returns something answers. A refusal is the answer and ends it; an error does not end it.
+        """
+        bound = self._events.handlers_of(self.name, name)
+        handlers = [handler for handler in bound if handler.pattern is None or handler.sees(socket.channels)]
         if not handlers:
             return _error("no_handler", f"no handler for the event {name!r}")
-        if not all(handler.fewest <= len(values) <= handler.most for handler, values in handlers):
-            return _error("wrong_arguments", f"the event {name!r} does not take {len(args)} arguments")
-        return self._answer(socket, handlers)
-
-    def _answer(self, socket: Socket, handlers: list[tuple[Handler, list[Any]]]) -> list[Any]:
-        """Run all the handlers. The first that returns something answers; a refusal ends it, an error does not."""
+        for handler in handlers:
+            if not handler.first_only and not handler.fewest <= len(args) <= handler.most:
+                return _error("wrong_arguments", f"the event {name!r} does not take {len(args)} arguments")
         answer: Any = None
         failed = False
-        for handler, args in handlers:
+        for handler in handlers:
+            values = (args[:1] or (None,)) if handler.first_only else args
             try:
-                result = handler.function(socket.request, socket, socket.context, *args)
+                result = handler.function(socket.request, socket, socket.context, *values)
             except Refused as refusal:
                 return _error("refused", refusal.message, refusal.data)
             except Exception as error:
@@ -118,19 +113,14 @@ class Namespace:
                 self.report(socket, error, _name(handler))
             else:
                 answer = result if answer is None else answer
-        if failed:
-            return _error("failed", "the server could not handle this event")
-        if isinstance(answer, tuple):
-            return list(answer)
-        return [] if answer is None else [answer]
+        return _FAILED if failed else _as_arguments(answer)
 
     def _acknowledge(self, socket: Socket, ack_id: int, answer: list[Any]) -> None:
         try:
             socket.deliver(SocketPacket(SocketType.ACK, self.name, answer, ack_id))
         except UnsendableValue as error:
             self.report(socket, error, "the value that a handler returned")
-            answer = _error("failed", "the server could not handle this event")
-            socket.deliver(SocketPacket(SocketType.ACK, self.name, answer, ack_id))
+            socket.deliver(SocketPacket(SocketType.ACK, self.name, _FAILED, ack_id))
 
     # Channels.
 
@@ -223,6 +213,15 @@ class Namespaces:
 def _error(code: str, message: str, data: Any = None) -> list[Any]:
     error = {"code": code, "message": message}
     return [{"error": error if data is None else {**error, "data": data}}]
+
+
+_FAILED = _error("failed", "the server could not handle this event")
+
+
+def _as_arguments(answer: Any) -> list[Any]:
+    if isinstance(answer, tuple):
+        return list(answer)
+    return [] if answer is None else [answer]
 
 
 def _name(handler: Handler) -> str:

@@ -87,10 +87,10 @@ class Peer:
 
     def _dispatch(self, packet: SocketPacket) -> None:
         kind, namespace = packet.type, packet.namespace
+        entry = self._sockets.get(namespace)
         if kind is SocketType.CONNECT:
             self._connect(packet)
             return
-        entry = self._sockets.get(namespace)
         if entry is None:
             if self._left is None or namespace not in self._left:
                 raise RuleBroken("a packet came for a namespace that was not joined")

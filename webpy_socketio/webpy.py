@@ -41,15 +41,13 @@ class WebContext:
     def __init__(self, request: dict[str, Any]) -> None:
         self._values = dict(web.ctx.items())
         self._values["env"] = self._values["environ"] = request
-        for key in ("headers", "status", "output", "app_stack", "_oldctx"):
+        self._values |= {"status": "200 OK", "output": ""}
+        for key in ("headers", "app_stack", "_oldctx"):
             self._values.pop(key, None)
 
     def enter(self) -> None:
         """Fill ``web.ctx``; what handlers would set on a response goes nowhere, as there is none."""
-        ctx = web.ctx
-        for key, value in self._values.items():
-            ctx[key] = value
-        ctx.update(headers=[], status="200 OK", output="", app_stack=[])
+        web.ctx.update(self._values, headers=[], app_stack=[])
 
     def leave(self) -> None:
         """Leave nothing of this client to the next."""

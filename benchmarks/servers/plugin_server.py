@@ -4,15 +4,15 @@ from gevent import monkey
 
 monkey.patch_all()
 
-import os  # noqa: E402
+import os
 
-import web  # noqa: E402
+import web
 
-from webpy_socketio import *  # noqa: E402, F403
+from webpy_socketio import *
 
 web.config.debug = False  # as in every deployment: web.py's debug mode looks for changed files on each request
 urls = ("/", "index")
-urls += socketio_urls  # noqa: F405
+urls += socketio_urls
 app = web.application(urls, globals())
 application = app.wsgifunc()
 
@@ -20,24 +20,24 @@ application = app.wsgifunc()
 class index:  # noqa: N801
     """The page that a browser would be on."""
 
-    def GET(self):  # noqa: N802
+    def GET(self):
         """Answer something."""
         return "benchmark"
 
 
-@on_connect  # noqa: F405
+@on_connect
 def connected(request, socket, context):
     """Everybody is in the one channel."""
     socket.subscribe("all")
 
 
-@on_message  # noqa: F405
+@on_message
 def echo(request, socket, context, message):
     """Send back what came."""
     socket.send(message)
 
 
-@on_event("cast")  # noqa: F405
+@on_event("cast")
 def cast(request, socket, context, message):
     """Send to everybody, the sender included."""
     socket.send_and_broadcast_channel(message, "all")
@@ -45,4 +45,4 @@ def cast(request, socket, context, message):
 
 if __name__ == "__main__":
     listener = ("127.0.0.1", int(os.environ["PORT"]))
-    SocketIOServer(listener, application, message_log_format=None).serve_forever()  # noqa: F405
+    SocketIOServer(listener, application, message_log_format=None).serve_forever()

@@ -52,8 +52,12 @@ server.on("request", (request, response) => {
 function greet(socket) {
   const numbers = [];
   const seen = [];
+  let arrived = 0; // counted on the wire, since Node forgets events that come together with a disconnect
+  socket.conn.on("packet", ({ data }) => {
+    if (String(data).includes('["number"')) arrived += 1;
+  });
   log.push({ connect: socket.nsp.name, auth: socket.handshake.auth });
-  socket.on("disconnect", (reason) => log.push({ disconnect: socket.nsp.name, reason, numbers: numbers.length }));
+  socket.on("disconnect", (reason) => log.push({ disconnect: socket.nsp.name, reason, numbers: arrived }));
   socket.onAny((event) => seen.push(event));
 
   socket.on("message", (value) => socket.send(value));

@@ -175,7 +175,7 @@ POUR = """
 
 # The probe leaves late, so that the upgrade falls into the traffic.
 LATE_PROBE = """window.WebSocket = class extends WebSocket {
-    send(data) { setTimeout(() => super.send(data), data === '2probe' ? argument.delay : 0); } };"""
+    send(data) { data === '2probe' ? setTimeout(() => super.send(data), argument.delay) : super.send(data); } };"""
 
 
 @pytest.mark.parametrize("transports", TRANSPORTS[:2], ids="+".join)
@@ -460,7 +460,7 @@ GOODBYE = """
 def test_last_words_arrive(run: Run, server: Server, transports: list[str], moment: str) -> None:
     """What was emitted before disconnect() reaches the server, whatever the transports are about to do."""
     before = len(log_of(server))
-    run(GOODBYE, {"transports": transports, "moment": moment})
+    run(LATE_PROBE + GOODBYE, {"transports": transports, "moment": moment, "delay": 100})
     log = wait_for_log(server, lambda log: any("disconnect" in line for line in log[before:]))
     assert [line for line in log[before:] if "disconnect" in line] == [
         {"disconnect": "/other", "reason": "client namespace disconnect", "numbers": 100}
@@ -472,10 +472,12 @@ def test_session_in_the_making_is_ended(run: Run) -> None:
     assert run(
         """const sent = [];
         const {fetch} = window;
-        window.fetch = (url, options) => { sent.push([options.method, options.body]); return fetch(url, options); };
+        window.fetch = (url, options) => {
+            sent.push([options.method, options.body]);
+            if (sent.length === 1) queueMicrotask(() => socket.disconnect());
+            return fetch(url, options);
+        };
         const socket = io({forceNew: true});
-        await until(() => sent.length === 1);
-        socket.disconnect();
         await until(() => sent.length === 2);
         return sent;"""
     ) == [["GET", None], ["POST", "1"]]

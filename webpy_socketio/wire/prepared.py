@@ -11,14 +11,14 @@ from .packets import EngineType
 class Prepared:
     """One packet with its attachments, ready to be asked for its bytes."""
 
-    __slots__ = ("_frames", "_kind", "_pieces", "attachments", "text")
+    __slots__ = ("_forms", "_kind", "attachments", "text")
 
     def __init__(self, text: bytes, attachments: Sequence[bytes] = (), kind: EngineType = EngineType.MESSAGE) -> None:
         self.text = text
         self.attachments = attachments
         self._kind = kind
-        self._frames: dict[Dialect, bytes] = {}
-        self._pieces: dict[Dialect, bytes] = {}
+        # Frames by their dialect, pieces of payloads by a tuple of it: one dict less for each message.
+        self._forms: dict[Dialect | tuple[Dialect], bytes] = {}
 
     @property
     def size(self) -> int:
@@ -27,18 +27,18 @@ class Prepared:
 
     def frames(self, dialect: Dialect) -> bytes:
         """The packet as WebSocket frames."""
-        frames = self._frames.get(dialect)
+        frames = self._forms.get(dialect)
         if frames is None:
             frames = dialect.codec.encode_frames(self._kind, self.text, self.attachments, dialect.base64_only)
-            self._frames[dialect] = frames
+            self._forms[dialect] = frames
         return frames
 
     def piece(self, dialect: Dialect) -> bytes:
         """The packet as a piece of a long-polling payload."""
-        piece = self._pieces.get(dialect)
+        piece = self._forms.get((dialect,))
         if piece is None:
             piece = dialect.codec.encode_piece(self._kind, self.text, self.attachments)
-            self._pieces[dialect] = piece
+            self._forms[(dialect,)] = piece
         return piece
 
 
