@@ -57,7 +57,7 @@ class MessageLog:
             return
         fields = _Fields((key, printable(value)) for key, value in environ.items() if isinstance(value, str))
         fields["TIME"] = time.strftime("%d/%b/%Y %H:%M:%S")
-        fields["TYPE"] = kind
+        fields["TYPE"] = printable(kind[:LONGEST_MESSAGE])
         fields["MESSAGE"] = printable(message[:LONGEST_MESSAGE])
         messages.info("%s", self._format % fields)
 

@@ -32,22 +32,29 @@ def _seconds(value: Any) -> float:
     return number
 
 
-def _count(value: Any) -> int:
+def _whole(value: Any) -> int:
     number = int(value)
-    if number < 1 or isinstance(value, bool):
+    if isinstance(value, bool) or (isinstance(value, float) and value != number):
+        raise ValueError("must be a whole number")
+    return number
+
+
+def _count(value: Any) -> int:
+    number = _whole(value)
+    if number < 1:
         raise ValueError("must be a whole number above 0")
     return number
 
 
 def _size(value: Any) -> int:
-    number = int(value)
-    if number < 0 or isinstance(value, bool):
+    number = _whole(value)
+    if number < 0:
         raise ValueError("must be a whole number of bytes, 0 or more")
     return number
 
 
 def _port(value: Any) -> int:
-    number = int(value)
+    number = _whole(value)
     if not 0 <= number <= 65535:
         raise ValueError("must be between 0 and 65535")
     return number
@@ -75,7 +82,9 @@ def _optional_text(value: Any) -> str | None:
 def _names(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         value = value.split(",")
-    return tuple(_text(name).strip() for name in value if name)
+    if not isinstance(value, Iterable):
+        raise ValueError("must be a list of names")
+    return tuple(filter(None, (_text(name).strip() for name in value)))
 
 
 def _transports(value: Any) -> tuple[str, ...]:
@@ -104,6 +113,9 @@ def _log_format(value: Any) -> str | None:
 
 class _KnownKeys(dict[str, str]):
     """Stands in for an environ while a log format is tried out."""
+
+    def __repr__(self) -> str:
+        raise ValueError("is a %-format that does not name what it shows, like %(MESSAGE)s")
 
     def __missing__(self, key: str) -> str:
         if key.startswith("HTTP_"):
@@ -212,5 +224,5 @@ def _options_of(source: Mapping[str, Any]) -> dict[str, Any]:
 def _read(name: str, value: Any) -> Any:
     try:
         return OPTIONS[name](value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise SettingsError(f"option {name} = {value!r}: {error}") from None

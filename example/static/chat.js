@@ -12,7 +12,7 @@ const HUES = 6; // the colours of avatars in chat.css
 // Proves to the server that it is still this window that comes back after a lost connection.
 const token = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
-let name = null; // the name we have in the room, or asked for; null while we stay outside
+let ourName = null; // the name we have in the room, or asked for; null while we stay outside
 let inRoom = false; // whether the server has us in the room at this moment
 let lastId = 0; // of the newest message shown
 let unsent = []; // messages that the server has not confirmed
@@ -49,7 +49,7 @@ function avatar(person) {
 function showPeople(people) {
   byId("people-count").textContent = people.length;
   byId("people").replaceChildren(...people.map((person) => {
-    const you = inRoom && person === name ? [make("span", "you", "(you)")] : [];
+    const you = inRoom && person === ourName ? [make("span", "you", "(you)")] : [];
     return make("li", "", avatar(person), make("span", "who", person), ...you);
   }));
 }
@@ -73,7 +73,7 @@ function showMessage(message) {
   lastId = message.id;
   const head = make("p", "head", make("span", "who", message.name), " ", timeOf(message.time));
   const bubble = make("div", "bubble", head, make("p", "words", message.text));
-  append(make("li", message.name === name ? "message mine" : "message", avatar(message.name), bubble));
+  append(make("li", message.name === ourName ? "message mine" : "message", avatar(message.name), bubble));
 }
 
 function showSystemMessage({ text, time }) {
@@ -84,7 +84,7 @@ function showSystemMessage({ text, time }) {
 
 // Outside there is the form to join, inside the conversation.
 function showInside(inside) {
-  byId("chat").classList.toggle("inside", inside);
+  document.body.classList.toggle("inside", inside);
   byId("join").hidden = inside;
   byId("talk").hidden = byId("leave").hidden = !inside;
   showProblem("system", "");
@@ -94,8 +94,8 @@ function showInside(inside) {
 /* Joining and leaving. */
 
 function join() {
-  socket.emit("join", room, name, token, (answer) => {
-    if (name === null) return; // left meanwhile
+  socket.emit("join", room, ourName, token, (answer) => {
+    if (ourName === null) return; // left meanwhile
     if (answer.error) stayOutside(answer.error.message);
     else goInside(answer);
   });
@@ -103,7 +103,7 @@ function join() {
 
 function goInside(answer) {
   const firstTime = byId("talk").hidden; // and not back after a lost connection: then the focus stays where it is
-  name = answer.name;
+  ourName = answer.name;
   inRoom = true;
   if (firstTime) showInside(true);
   showProblem("talk-problem", "");
@@ -115,7 +115,7 @@ function goInside(answer) {
 }
 
 function stayOutside(problem) {
-  name = null;
+  ourName = null;
   inRoom = false;
   showInside(false);
   showProblem("join-problem", problem);
@@ -126,7 +126,7 @@ function stayOutside(problem) {
 byId("join").addEventListener("submit", (event) => {
   event.preventDefault();
   showProblem("join-problem", "");
-  name = nameInput.value;
+  ourName = nameInput.value;
   if (socket.connected) join(); // otherwise as soon as it is
 });
 
@@ -180,7 +180,7 @@ const actions = {
 
 socket.on("connect", () => {
   showConnection("on", "Connected");
-  if (name !== null) join();
+  if (ourName !== null) join();
 });
 
 socket.on("disconnect", () => {

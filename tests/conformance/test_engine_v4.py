@@ -333,7 +333,7 @@ def test_close_by_websocket(quick: Server) -> None:
             assert differs("nothing", node="2") == socket.receive()
         except ConnectionClosed:
             break
-    assert time.monotonic() - started < differs(0.15, node=2)
+    assert time.monotonic() - started < differs(0.25, node=2)
 
 
 @ours_only
@@ -395,7 +395,7 @@ def test_packets_after_a_close_are_dropped(polling: PollingClient, witness: WebS
     witness.echoes()
 
 
-@pytest.mark.parametrize("body", ["", RS, "abc", f"{RS}3", f"3{RS}", f"3{RS}{RS}3", "4"])
+@pytest.mark.parametrize("body", ["", RS, "abc", f"{RS}3", f"3{RS}", f"3{RS}{RS}3"])
 def test_malformed_payload(polling: PollingClient, body: str) -> None:
     held = polling.hold_get()
     let_read(polling.server)
@@ -726,7 +726,7 @@ def test_get_while_upgrading_is_released(polling: PollingClient) -> None:
     for _ in range(3):
         started = time.monotonic()
         assert polling.get()[::2] == (200, b"6")
-        assert time.monotonic() - started < differs(0.06, node=0.2)
+        assert time.monotonic() - started < 0.2
     candidate.close()
 
 
@@ -887,8 +887,7 @@ def test_candidate_ends_with_its_session(polling: PollingClient, body: str) -> N
     candidate = open_candidate(polling)
     probe(candidate)
     polling.post(body)
-    while polling.get().status == 200:
-        pass
+    polling.drain()
     candidate.wait_closed()
 
 

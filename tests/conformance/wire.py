@@ -173,6 +173,10 @@ class Client:
         """Wait until the connection is over. Anything but a farewell before that is an error."""
         raise NotImplementedError
 
+    def drain(self) -> None:
+        """Wait until the connection is over, whatever comes before that."""
+        raise NotImplementedError
+
     def close(self) -> None:
         """Leave politely."""
         raise NotImplementedError
@@ -265,6 +269,11 @@ class PollingClient(Client):
             assert answer.text in FAREWELLS, answer
         raise AssertionError("the session goes on")
 
+    def drain(self) -> None:
+        """Poll until the session is unknown."""
+        while self.get().status == 200:
+            pass
+
     def is_unknown(self) -> bool:
         """Whether the server has forgotten the session."""
         answer = self.get()
@@ -327,6 +336,12 @@ class WebSocketClient(Client):
         except ConnectionClosed as closed:
             return closed.rcvd.code if closed.rcvd else 1006
         raise AssertionError(f"the connection goes on, with {message!r}")
+
+    def drain(self) -> None:
+        """Read until the connection is over."""
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                self.receive()
 
     def is_silent(self, seconds: float) -> bool:
         """Whether nothing comes, and the connection stays open, for the time."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from urllib.parse import parse_qs
+from urllib.parse import unquote_plus
 
 NOT_DIGITS = re.compile(r"[^0-9]")
 ESCAPED_NEWLINE = re.compile(r"\\\\n|\\n")
@@ -21,8 +21,9 @@ def unwrap(form: bytes) -> bytes | None:
 
     Clients write a newline as backslash-n, and a backslash-n that was there before as backslash-backslash-n.
     """
-    fields = parse_qs(form.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=10)
-    if "d" not in fields:
+    fields = (part.partition(b"=") for part in form.split(b"&"))
+    value = next((value for name, _, value in fields if name == b"d"), None)
+    if value is None:
         return None
-    text = ESCAPED_NEWLINE.sub(lambda match: "\n" if match[0] == "\\n" else "\\n", fields["d"][0])
-    return text.encode("utf-8", "surrogatepass")
+    text = unquote_plus(value.decode("utf-8", "replace"))
+    return ESCAPED_NEWLINE.sub(lambda match: "\n" if match[0] == "\\n" else "\\n", text).encode()

@@ -39,6 +39,8 @@ def encode_packet(packet: SocketPacket, max_attachments: int) -> EncodedPacket:
     kind, namespace, data, packet_id, _ = packet
     json, attachments = (b"", []) if data is None else encode_value(data)
     if attachments:
+        if kind not in BINARY_TYPES:
+            raise UnsendableValue("data", "holds binary values, which only events and acknowledgements carry")
         if len(attachments) > max_attachments:
             raise UnsendableValue("data", f"holds {len(attachments)} binary values; receivers take {max_attachments}")
         head = f"{BINARY_TYPES[kind]:d}{len(attachments)}-"

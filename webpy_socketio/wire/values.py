@@ -11,7 +11,7 @@ import dataclasses
 import datetime
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -22,10 +22,11 @@ import orjson
 from ..errors import PacketError, UnsendableValue
 
 BINARY = (bytes, bytearray, memoryview)
+TOO_DEEP = "is nested too deeply, or contains itself"
 
 
-class _HasBinary(Exception):
-    """Tells that a value holds bytes, which have to be taken out first."""
+# Dataclasses are written by _convert, so that they have one form whichever way a value is encoded.
+OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS
 
 
 def encode_value(value: Any) -> tuple[bytes, list[bytes]]:
@@ -34,15 +35,16 @@ def encode_value(value: Any) -> tuple[bytes, list[bytes]]:
     Raises UnsendableValue if something in it has no form on the wire.
     """
     try:
-        text = orjson.dumps(value, default=_convert)
-    except TypeError as error:
-        return _encode_uncommon(value, binary=isinstance(error.__cause__, _HasBinary))
+        text = orjson.dumps(value, default=_convert, option=OPTIONS)
+    except TypeError:
+        return _encode_uncommon(value)
     if b"null" in text:
-        _refuse_nan(value, "data")
+        _refuse_nan(value)
     return text, []
 
 
-def _encode_uncommon(value: Any, binary: bool) -> tuple[bytes, list[bytes]]:
+def _encode_uncommon(value: Any) -> tuple[bytes, list[bytes]]:
+    """Encode a value that holds bytes, or something that orjson does not take."""
     attachments: list[bytes] = []
 
     def convert(part: Any) -> Any:
@@ -51,14 +53,13 @@ def _encode_uncommon(value: Any, binary: bool) -> tuple[bytes, list[bytes]]:
             return {"_placeholder": True, "num": len(attachments) - 1}
         return _convert(part)
 
-    if binary:
-        try:
-            text = orjson.dumps(value, default=convert)
-            _refuse_nan(value, "data")
-            return text, attachments
-        except TypeError:
-            attachments.clear()
-    return _encode_patiently(value, convert), attachments
+    try:
+        text = orjson.dumps(value, default=convert, option=OPTIONS)
+    except TypeError:
+        attachments.clear()
+        return _encode_patiently(value, convert), attachments
+    _refuse_nan(value)
+    return text, attachments
 
 
 def _encode_patiently(value: Any, convert: Callable[[Any], Any]) -> bytes:
@@ -66,17 +67,15 @@ def _encode_patiently(value: Any, convert: Callable[[Any], Any]) -> bytes:
     try:
         text = json.dumps(value, default=convert, separators=(",", ":"), allow_nan=False)
     except RecursionError:
-        raise UnsendableValue("data", "is nested too deeply, or contains itself") from None
+        raise UnsendableValue("data", TOO_DEEP) from None
     except (TypeError, ValueError) as error:
-        path, problem = _find_unsendable(value, "data") or ("data", str(error))
+        path, problem = _find(value, _problem_of) or ("data", str(error))
         raise UnsendableValue(path, problem) from None
     return text.encode("ascii")
 
 
 def _convert(value: Any) -> Any:
-    """One value that JSON does not have, as one that it has."""
-    if isinstance(value, BINARY):
-        raise _HasBinary
+    """One value that JSON does not have, as one that it has. Raises TypeError if there is none."""
     if isinstance(value, Decimal):
         if not value.is_finite():
             raise TypeError(f"{value} is not a number that can be sent")
@@ -88,52 +87,67 @@ def _convert(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     raise TypeError(f"a {type(value).__name__} cannot be sent; make it a dict, a list, text or a number first")
 
 
-def _refuse_nan(value: Any, path: str) -> None:
+def _refuse_nan(value: Any) -> None:
     """orjson writes NaN and infinities as null; a receiver would get something that nobody sent."""
-    found = _find(value, path, lambda part: isinstance(part, float) and not math.isfinite(part))
-    if found:
-        raise UnsendableValue(found[0], f"{found[1]} is not a number that can be sent")
+    found = _find(value, _nan_problem)
+    if found is not None:
+        raise UnsendableValue(*found)
 
 
-def _find(value: Any, path: str, wrong: Callable[[Any], bool]) -> tuple[str, Any] | None:
-    if wrong(value):
-        return path, value
+def _nan_problem(value: Any) -> str | None:
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{value} is not a number that can be sent"
+    return None
+
+
+def _problem_of(value: Any) -> str | None:
+    """Why a value cannot be sent, apart from what it contains."""
     if isinstance(value, dict):
-        parts = [(f"{path}.{key}", part) for key, part in value.items()]
-    elif isinstance(value, (list, tuple)):
-        parts = [(f"{path}[{index}]", part) for index, part in enumerate(value)]
-    else:
-        return None
-    return next(filter(None, (_find(part, place, wrong) for place, part in parts)), None)
+        good = all(isinstance(key, (str, int, float, type(None))) for key in value)
+        return None if good else "has a key that is neither text nor a number"
+    if value is None or isinstance(value, (str, int, float, list, tuple, *BINARY)):
+        return _nan_problem(value)
+    try:
+        _convert(value)
+    except TypeError as error:
+        return str(error)
+    return None
 
 
-def _find_unsendable(value: Any, path: str) -> tuple[str, str] | None:
-    def wrong(part: Any) -> bool:
-        if isinstance(part, dict):
-            return not all(isinstance(key, (str, int, float, type(None))) for key in part)
-        if isinstance(part, float):
-            return not math.isfinite(part)
-        if part is None or isinstance(part, (str, int, list, tuple, *BINARY)):
-            return False
-        try:
-            _convert(part)
-        except TypeError:
-            return True
-        return False
+def _find(value: Any, problem_of: Callable[[Any], str | None]) -> tuple[str, str] | None:
+    """Return where in a value the first problem is, and what."""
+    try:
+        return _search(value, "data", problem_of)
+    except RecursionError:
+        return "data", TOO_DEEP
 
-    found = _find(value, path, wrong)
-    if found is None:
-        return None
-    place, part = found
-    if isinstance(part, dict):
-        return place, "has a key that is neither text nor a number"
-    if isinstance(part, float):
-        return place, f"{part} is not a number that can be sent"
-    return place, f"a {type(part).__name__} cannot be sent; make it a dict, a list, text or a number first"
+
+def _search(value: Any, path: str, problem_of: Callable[[Any], str | None]) -> tuple[str, str] | None:
+    problem = problem_of(value)
+    if problem is not None:
+        return path, problem
+    for place, part in _parts(value):
+        found = _search(part, path + place, problem_of)
+        if found is not None:
+            return found
+    return None
+
+
+def _parts(value: Any) -> Iterable[tuple[str, Any]]:
+    """What a value contains, and where."""
+    if isinstance(value, Enum):
+        return [("", value.value)]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return [(f".{name}", part) for name, part in _convert(value).items()]
+    if isinstance(value, dict):
+        return [(f".{key}", part) for key, part in value.items()]
+    if isinstance(value, (list, tuple)):
+        return [(f"[{index}]", part) for index, part in enumerate(value)]
+    return ()
 
 
 def decode_value(text: str) -> Any:
@@ -145,10 +159,17 @@ def decode_value(text: str) -> Any:
             raise PacketError(f"not JSON: {error}") from None
     # JavaScript strings may hold half of a surrogate pair, which orjson refuses to read.
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise PacketError(f"not JSON: {error}") from None
 
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is too large")
+    return number

@@ -1,0 +1,32 @@
+"""The backplane of a single process keeps the promises of all."""
+
+from __future__ import annotations
+
+from tests.backplane.contract import BackplaneContract, Member, message
+from webpy_socketio.backplane.contract import Backplane
+from webpy_socketio.backplane.memory import MemoryBackplane
+from webpy_socketio.delivery import Delivery
+
+
+class TestMemoryBackplane(BackplaneContract):
+    """The suite of the contract."""
+
+    factory = MemoryBackplane
+
+    def test_fits_the_protocol(self) -> None:
+        backplane: Backplane = MemoryBackplane()
+        assert backplane.publish(message()) == 0
+
+    def test_nothing_is_delivered_after_the_stop(self, backplane: Backplane, delivery: Delivery) -> None:
+        member = Member(delivery, "a")
+        backplane.stop(1.0)
+        assert backplane.publish(message()) == 0
+        assert member.received == []
+
+    def test_two_processes_share_nothing(self, backplane: Backplane, delivery: Delivery) -> None:
+        other_delivery = Delivery(10)
+        member, stranger = Member(delivery, "a"), Member(other_delivery, "b")
+        other = MemoryBackplane()
+        other.start(other_delivery)
+        assert backplane.publish(message()) == 1
+        assert (len(member.received), len(stranger.received)) == (1, 0)
