@@ -129,13 +129,15 @@ def render(template: str, **values: object) -> str:
     web.header("X-Content-Type-Options", "nosniff")
     web.header("Referrer-Policy", "same-origin")
     web.header("Cache-Control", "no-store")  # a page holds its visitor's token
-    return templates.get_template(template).render(nonce=nonce, csrf_token=csrf_token, **values)
+    page: str = templates.get_template(template).render(nonce=nonce, csrf_token=csrf_token, **values)
+    return page
 
 
 def csrf_token() -> str:
     """The secret of this session that every form of ours carries, and nobody else's form can know."""
-    session.csrf_token = session.csrf_token or secrets.token_urlsafe(32)
-    return session.csrf_token
+    token: str = session.csrf_token or secrets.token_urlsafe(32)
+    session.csrf_token = token
+    return token
 
 
 def checked_form(**fields: str) -> web.Storage:

@@ -119,7 +119,8 @@ steps = st.lists(st.tuples(st.sampled_from(["add", "discard"]), names, sids))
 
 @given(steps, st.lists(names, min_size=1), st.lists(sids))
 def test_like_a_set_of_pairs(steps: list[tuple[str, str, str]], channels: list[str], excluded: list[str]) -> None:
-    membership, pairs = populate(), set()
+    membership = populate()
+    pairs: set[tuple[str, str]] = set()
     for step, channel, sid in steps:
         changed = getattr(membership, step)(channel, sid)
         assert changed == (((channel, sid) in pairs) == (step == "discard"))

@@ -33,6 +33,7 @@ RANKS = {
     "transports.streams": 60, "transports.workers": 60,
     "transports.polling": 61, "transports.websocket": 61,
     "transports.clock": 62,
+    "compression": 69,
     "origins": 70, "scripts": 70,
     "wsgi": 71,
     "startup": 72,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -137,30 +138,36 @@ def test_level_too_high(lines: list[str]) -> None:
     assert lines == []
 
 
-@pytest.fixture
-def unconfigured(monkeypatch: pytest.MonkeyPatch) -> None:
+@contextmanager
+def unconfigured() -> Iterator[None]:
     """Logging as it is in a program that did not configure it."""
-    monkeypatch.setattr(logging.getLogger(), "handlers", [])
-    monkeypatch.setattr(logger, "handlers", [])
-    monkeypatch.setattr(logger, "propagate", True)
-    monkeypatch.setattr(logger, "level", logging.NOTSET)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logging.getLogger(), "handlers", [])
+        patch.setattr(logger, "handlers", [])
+        patch.setattr(logger, "propagate", True)
+        level = logger.level
+        logger.setLevel(logging.NOTSET)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
 
 
-@pytest.mark.usefixtures("unconfigured")
 def test_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
-    log_to_stderr()
-    log_to_stderr()
-    logger.info("one")
-    messages.info("two")
+    with unconfigured():
+        log_to_stderr()
+        log_to_stderr()
+        logger.info("one")
+        messages.info("two")
     assert capsys.readouterr().err == "one\ntwo\n"
 
 
-@pytest.mark.usefixtures("unconfigured")
 @pytest.mark.parametrize("configured", [logging.getLogger(), logger], ids=["root", "ours"])
 def test_configured_by_the_application(configured: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
     handler = Lines()
-    configured.addHandler(handler)
-    log_to_stderr()
-    logger.warning("hello")
+    with unconfigured():
+        configured.addHandler(handler)
+        log_to_stderr()
+        logger.warning("hello")
     assert handler.lines == ["hello"]
     assert capsys.readouterr().err == ""

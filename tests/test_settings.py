@@ -158,7 +158,7 @@ def test_nothing_like_it_in_a_source(name: str) -> None:
 @pytest.mark.parametrize("name", FIELDS)
 def test_error_names_the_option_and_its_value(name: str) -> None:
     bad: Any = object()
-    with pytest.raises(SettingsError, match=rf"option {name} = {re.escape(repr(bad))}: \w"):
+    with pytest.raises(SettingsError, match=rf"option {name} = {re.escape(repr(bad))}: ."):
         load_settings({name: bad})
     with pytest.raises(SettingsError, match=rf"option {name} = "):
         load_settings({}, {f"SOCKETIO_{name.upper()}": bad})
@@ -182,11 +182,13 @@ def test_seconds(name: str) -> None:
     assert isinstance(read(name, 3), float)
 
 
-@pytest.mark.parametrize("name", SECONDS)
-@pytest.mark.parametrize("value", [0, -1, "", "x", "1s", None, "nan", "inf", float("-inf"), [], 10**400])
-def test_bad_seconds(name: str, value: Any) -> None:
+HUGE = pytest.param(10**400, id="huge")
+
+
+@pytest.mark.parametrize("value", [0, -1, "", "x", "1s", None, "nan", "inf", float("-inf"), [], True, HUGE])
+def test_bad_seconds(value: Any) -> None:
     with pytest.raises(SettingsError):
-        load_settings({name: value})
+        load_settings({"ping_interval": value})
 
 
 @pytest.mark.parametrize("name", COUNTS)
@@ -195,11 +197,10 @@ def test_count(name: str) -> None:
     assert read(name, "250") == 250
 
 
-@pytest.mark.parametrize("name", COUNTS)
 @pytest.mark.parametrize("value", [0, -1, "", "x", "1.5", 1.5, None, True, [], float("nan"), float("inf"), "1MB"])
-def test_bad_count(name: str, value: Any) -> None:
+def test_bad_count(value: Any) -> None:
     with pytest.raises(SettingsError):
-        load_settings({name: value})
+        load_settings({"max_payload": value})
 
 
 @pytest.mark.parametrize(("value", "size"), [(0, 0), ("0", 0), (1, 1), ("2048", 2048)])
@@ -218,7 +219,7 @@ def test_port(value: Any, port: int) -> None:
     assert read("port", value) == port
 
 
-@pytest.mark.parametrize("value", [-1, 65536, "http", "", None, 80.5, float("inf")])
+@pytest.mark.parametrize("value", [-1, 65536, "http", "", None, True, 80.5, float("inf")])
 def test_bad_port(value: Any) -> None:
     with pytest.raises(SettingsError):
         load_settings({"port": value})

@@ -14,6 +14,7 @@ unsubscribe, those whose channel matches.
 from __future__ import annotations
 
 import inspect
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from types import CodeType
@@ -33,15 +34,10 @@ class ModuleRun(NamedTuple):
     code: CodeType
     name: str
 
-    def replaces(self, other: ModuleRun | None) -> bool:
-        """Whether what this run binds takes the place of what the other bound.
-
-        In debug mode web.py imports the main module a second time, under its own name, serves the pages from there,
-        and loads it again whenever it has changed. Each handler shall be bound once, in the copy that has the pages.
-        """
-        if other is None or other.code is self.code or other.code.co_filename != self.code.co_filename:
-            return False
-        return self.name != "__main__"
+    @property
+    def path(self) -> str:
+        """The module's file, however it was spelled."""
+        return os.path.realpath(self.code.co_filename)
 
 
 class Handler(NamedTuple):
@@ -65,8 +61,9 @@ class Handler(NamedTuple):
 class Event:
     """A kind of event, and the decorator that binds handlers to it, bare or with options."""
 
-    def __init__(self, name: str, arguments: int | None, *, takes_channel: bool = True) -> None:
+    def __init__(self, name: str, arguments: int | None, owner: Events, *, takes_channel: bool = True) -> None:
         self.name = name
+        self._owner = owner
         self.handlers: dict[str, list[Handler]] = {}
         self._arguments = arguments
         self._takes_channel = takes_channel
@@ -89,7 +86,10 @@ class Event:
 
         def bind(handler: F) -> F:
             fewest, most = self._check(handler)
-            self._add(namespace, Handler(handler, pattern, fewest, most, self._arguments == 1, _current_run()))
+            run = _current_run()
+            if run is None or self._owner.begin(run):
+                bound = self.handlers.setdefault(namespace, [])
+                bound.append(Handler(handler, pattern, fewest, most, self._arguments == 1, run))
             return handler
 
         return bind if function is None else bind(function)
@@ -98,13 +98,10 @@ class Event:
         """Return the handlers that run in a namespace for these channels, in the order they were bound."""
         return [handler for handler in self.handlers.get(namespace, ()) if handler.sees(channels)]
 
-    def _add(self, namespace: str, handler: Handler) -> None:
-        bound = self.handlers.setdefault(namespace, [])
-        if handler.run is not None:
-            bound[:] = [other for other in bound if not handler.run.replaces(other.run)]
-            if any(other.run is not None and other.run.replaces(handler.run) for other in bound):
-                return
-        bound.append(handler)
+    def forget(self, run: ModuleRun) -> None:
+        """Unbind what was bound during one execution of a module."""
+        for bound in self.handlers.values():
+            bound[:] = [handler for handler in bound if handler.run is None or handler.run.code is not run.code]
 
     def _compile(self, channel: str | None) -> re.Pattern[str] | None:
         if channel is None:
@@ -112,22 +109,28 @@ class Event:
         if not self._takes_channel:
             raise EventError(f"{self.name} takes no channel: a socket that just connects is subscribed to none")
         try:
-            return re.compile(channel)
-        except (re.error, TypeError) as error:
+            pattern = re.compile(channel)
+            pattern.match("")  # a pattern of bytes compiles, but matches no name
+            return pattern
+        except (re.error, TypeError, OverflowError, RecursionError) as error:
             raise EventError(f"{self.name}: channel={channel!r} is not a regular expression: {error}") from None
 
     def _check(self, function: Callable[..., Any]) -> tuple[int, int]:
         """Return how many arguments of the event a handler takes, beyond request, socket and context."""
         if not callable(function):
             raise EventError(f"{self.name} decorates a function, not {function!r}; options go by name: channel=...")
-        parameters = inspect.signature(function).parameters.values()
+        name = getattr(function, "__qualname__", repr(function))
+        try:
+            parameters = inspect.signature(function).parameters.values()
+        except (TypeError, ValueError):
+            raise EventError(f"{name} cannot handle {self.name}: Python does not tell what it is called with") from None
         positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         fewest = sum(p.default is p.empty for p in positional) - 3
         most = UNLIMITED if any(p.kind is p.VAR_POSITIONAL for p in parameters) else len(positional) - 3
         wanted = self._arguments
         needs_keyword = any(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in parameters)
         if most < (wanted or 0) or (wanted is not None and fewest > wanted) or needs_keyword:
-            raise EventError(f"{function.__qualname__} cannot handle {self.name}: {self._signature()}")
+            raise EventError(f"{name} cannot handle {self.name}: {self._signature()}")
         return max(fewest, 0), most
 
     def _signature(self) -> str:
@@ -139,14 +142,15 @@ class Events:
     """All the events of an application; each attribute is a decorator."""
 
     def __init__(self) -> None:
-        self.on_connect = Event("on_connect", 0, takes_channel=False)
-        self.on_message = Event("on_message", 1)
-        self.on_subscribe = Event("on_subscribe", 1)
-        self.on_unsubscribe = Event("on_unsubscribe", 1)
-        self.on_error = Event("on_error", 1)
-        self.on_disconnect = Event("on_disconnect", 0)
-        self.on_finish = Event("on_finish", 0)
+        self.on_connect = Event("on_connect", 0, self, takes_channel=False)
+        self.on_message = Event("on_message", 1, self)
+        self.on_subscribe = Event("on_subscribe", 1, self)
+        self.on_unsubscribe = Event("on_unsubscribe", 1, self)
+        self.on_error = Event("on_error", 1, self)
+        self.on_disconnect = Event("on_disconnect", 0, self)
+        self.on_finish = Event("on_finish", 0, self)
         self.named: dict[str, Event] = {}
+        self._runs: dict[str, ModuleRun] = {}
 
     def on_event(self, name: str, *, channel: str | None = None, namespace: str = "/") -> Callable[[F], F]:
         """Return the decorator for handlers of a named Socket.IO event, which get all its arguments.
@@ -160,7 +164,7 @@ class Events:
             raise EventError('on_event needs the name of an event: @on_event("move")')
         if name in RESERVED_EVENTS or name in ("__subscribe__", "__unsubscribe__"):
             raise EventError(f"no client can send an event named {name!r}; there are on_connect, on_subscribe, ...")
-        event = self.named.setdefault(name, Event(f"on_event({name!r})", None))
+        event = self.named.setdefault(name, Event(f"on_event({name!r})", None, self))
         return event(channel=channel, namespace=namespace)
 
     def handlers_of(self, namespace: str, name: str) -> Sequence[Handler]:
@@ -174,19 +178,40 @@ class Events:
 
     def declares(self, namespace: str) -> bool:
         """Whether a namespace exists: the main one, and each that a handler is bound to."""
-        own = (
+        return namespace == "/" or any(event.handlers.get(namespace) for event in self._all())
+
+    def begin(self, run: ModuleRun) -> bool:
+        """Note which execution of a module binds handlers; tells whether it may.
+
+        In debug mode web.py imports the main module a second time, under its own name, serves the pages from there,
+        and loads it again whenever it has changed. Each handler shall be bound once, in the copy that has the pages: a
+        later execution replaces what an earlier one bound, and ``__main__`` gives way to the module of its file.
+        """
+        before = self._runs.get(run.path)
+        if before is not None and before.code is not run.code:
+            if run.name == "__main__":
+                return False
+            for event in self._all():
+                event.forget(before)
+        self._runs[run.path] = run
+        return True
+
+    def _all(self) -> list[Event]:
+        return [
             self.on_connect, self.on_message, self.on_subscribe, self.on_unsubscribe, self.on_error,
-            self.on_disconnect, self.on_finish,
-        )  # fmt: skip
-        return namespace == "/" or any(namespace in event.handlers for event in (*own, *self.named.values()))
+            self.on_disconnect, self.on_finish, *self.named.values(),
+        ]  # fmt: skip
 
 
 def _current_run() -> ModuleRun | None:
-    """The run of the module whose top level is calling a decorator; None if it is called from within a function."""
+    """The run of the module whose top level is calling a decorator.
+
+    None if it is called from within a function, or typed into an interactive session.
+    """
     frame = inspect.currentframe()
     while frame is not None and frame.f_globals.get("__name__") == __name__:
         frame = frame.f_back
-    if frame is None or frame.f_code.co_name != "<module>":
+    if frame is None or frame.f_code.co_name != "<module>" or frame.f_code.co_filename.startswith("<"):
         return None
     return ModuleRun(frame.f_code, frame.f_globals.get("__name__", ""))
 

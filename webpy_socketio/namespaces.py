@@ -5,10 +5,9 @@ Everything here runs in a worker, one step of a client after the other, and may 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
-
-import orjson
 
 from .errors import AckTimeout, ClientError, Disconnected, Refused, UnsendableValue
 from .events import Handler
@@ -51,7 +50,8 @@ class Namespace:
         elif name == UNSUBSCRIBE:
             answer = self._unsubscribe(socket, args)
         else:
-            self._log_event(socket, name, args)
+            if self._services.log.enabled:
+                self._log_event(socket, name, args)
             answer = self._handle(socket, name, args)
         if packet.id is not None:
             self._acknowledge(socket, packet.id, answer)
@@ -188,11 +188,9 @@ class Namespace:
         self._services.log.write(socket.request, kind, message)
 
     def _log_event(self, socket: Socket, name: Any, args: list[Any]) -> None:
-        log = self._services.log
-        if log.enabled:
-            message = args[0] if name == "message" and len(args) == 1 else args
-            text = message if isinstance(message, str) else orjson.dumps(message, default=_describe).decode()
-            log.write(socket.request, "MESSAGE" if name == "message" else f"EVENT {name}", text)
+        message = args[0] if name == "message" and len(args) == 1 else args
+        text = message if isinstance(message, str) else _as_text(message)
+        self._log(socket, "MESSAGE" if name == "message" else f"EVENT {name}", text)
 
 
 class Namespaces:
@@ -229,5 +227,13 @@ def _name(handler: Handler) -> str:
     return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', function)}"
 
 
-def _describe(value: Any) -> str:
-    return f"<{len(value)} bytes>" if isinstance(value, bytes) else repr(value)
+def _as_text(message: Any) -> str:
+    """A client's message for the log, whatever it is."""
+    try:
+        return json.dumps(message, default=_describe, ensure_ascii=False, separators=(",", ":"))
+    except RecursionError:
+        return f"<a deeply nested {type(message).__name__}>"
+
+
+def _describe(value: bytes) -> str:
+    return f"<{len(value)} bytes>"

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .compression import choose_coding
+
 PACKAGE = Path(__file__).resolve().parent
 #: What each script that can be asked for consists of.
 SOURCES = {"socket.io.js": ("socket.io.js", "channels.js"), "channels.js": ("channels.js",)}
@@ -58,7 +60,7 @@ def serve_script(script: Script, query: str, environ: Mapping[str, Any]) -> tupl
     if tag in known or "*" in known:
         return "304 Not Modified", headers, b""
     body = script.text
-    if "gzip" in environ.get("HTTP_ACCEPT_ENCODING", "").lower():
+    if choose_coding(environ.get("HTTP_ACCEPT_ENCODING", ""), ("gzip",)):
         headers.append(("Content-Encoding", "gzip"))
         body = script.compressed
     headers += [("Content-Type", "text/javascript; charset=utf-8"), ("Content-Length", str(len(body)))]

@@ -27,7 +27,7 @@ ENVIRON_KEYS = (
 
 def _seconds(value: Any) -> float:
     number = float(value)
-    if not 0 < number < float("inf"):
+    if isinstance(value, bool) or not 0 < number < float("inf"):
         raise ValueError("must be a number of seconds above 0")
     return number
 

@@ -47,11 +47,14 @@ class WebContext:
 
     def enter(self) -> None:
         """Fill ``web.ctx``; what handlers would set on a response goes nowhere, as there is none."""
-        web.ctx.update(self._values, headers=[], app_stack=[])
+        values = web.ctx.__dict__
+        values.update(self._values)
+        values["headers"] = []
+        values["app_stack"] = []
 
     def leave(self) -> None:
         """Leave nothing of this client to the next."""
-        web.ctx.clear()
+        web.ctx.__dict__.clear()
 
 
 class SocketIOView:

@@ -5,7 +5,6 @@ A request is judged here, in the order of the protocol document; what it carries
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -15,6 +14,7 @@ from websockets.datastructures import Headers as WebSocketHeaders
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
+from .compression import choose_coding, compress
 from .engine.session import Session
 from .errors import RequestRefused
 from .hub import Hub
@@ -262,8 +262,9 @@ class Door:
             headers.append(("X-XSS-Protection", "0"))
         threshold = self.settings.compression_threshold
         if threshold and len(body) >= threshold:
-            body, coding = _compress(body, environ.get("HTTP_ACCEPT_ENCODING", ""))
-            if coding:
+            coding = choose_coding(environ.get("HTTP_ACCEPT_ENCODING", ""))
+            if coding is not None:
+                body = compress(body, coding)
                 headers += [("Content-Encoding", coding), ("Vary", "Accept-Encoding")]
         headers += [("Content-Type", kind), ("Content-Length", str(len(body)))]
         return Answer(result.status, headers, body)
@@ -313,21 +314,3 @@ def _check_handshake(environ: Mapping[str, Any]) -> Headers:
     if response.status_code != 101:
         raise RequestRefused(3, "Bad request")
     return [(name, response.headers[name]) for name in ("Upgrade", "Connection", "Sec-WebSocket-Accept")]
-
-
-def _compress(body: bytes, accepted: str) -> tuple[bytes, str | None]:
-    """Compress a body in the way that the client likes best, if it likes one that we know."""
-    best, quality = None, 0.0
-    for part in accepted.lower().split(","):
-        name, _, parameters = part.strip().partition(";")
-        name = "gzip" if name == "*" else name.strip()
-        try:
-            weight = float(parameters.replace(" ", "").removeprefix("q=") or 1)
-        except ValueError:
-            continue
-        if name in ("gzip", "deflate") and weight > quality:
-            best, quality = name, weight
-    if best is None:
-        return body, None
-    packer = zlib.compressobj(wbits=31 if best == "gzip" else 15)
-    return packer.compress(body) + packer.flush(), best

@@ -1,4 +1,4 @@
-"""The application that the tests of the browser client talk to; ``node_server.js`` is its twin on Socket.IO's server."""
+"""The application that the browser client's tests talk to; ``node_server.js`` is its twin on Socket.IO's server."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from gevent import monkey
 
 monkey.patch_all()
 
-import json  # noqa: E402
-from collections.abc import Callable  # noqa: E402
-from functools import partial  # noqa: E402
-from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
-from urllib.parse import parse_qsl  # noqa: E402
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
 
-import gevent  # noqa: E402
-import web  # noqa: E402
+import gevent
+import web
 
-from webpy_socketio import (  # noqa: E402
+from webpy_socketio import (
     NoSocket,
     Refused,
     SocketIOServer,
@@ -29,8 +29,8 @@ from webpy_socketio import (  # noqa: E402
     on_unsubscribe,
     socketio_urls,
 )
-from webpy_socketio.reasons import FORCED_CLOSE  # noqa: E402
-from webpy_socketio.shortcuts import current  # noqa: E402
+from webpy_socketio.reasons import FORCED_CLOSE
+from webpy_socketio.shortcuts import current
 
 TESTS = Path(__file__).resolve().parent.parent
 PACKAGES = TESTS / "clients" / "node_modules"
@@ -53,7 +53,7 @@ application = app.wsgifunc()
 class Log:
     """What happened here."""
 
-    def GET(self) -> str:  # noqa: N802
+    def GET(self) -> str:
         """As JSON."""
         web.header("Content-Type", "application/json")
         return json.dumps(log)
@@ -62,7 +62,7 @@ class Log:
 class File:
     """The blank page, and the official clients."""
 
-    def GET(self, name: str) -> bytes:  # noqa: N802
+    def GET(self, name: str) -> bytes:
         """As it is."""
         web.header("Content-Type", "text/javascript" if name else "text/html")
         return FILES[name].read_bytes()
@@ -109,9 +109,7 @@ def connect(request: Any, socket: Any, context: dict[str, Any]) -> None:
 @everywhere(on_disconnect)
 def disconnect(request: Any, socket: Any, context: dict[str, Any]) -> None:
     """Note the end."""
-    log.append(
-        {"disconnect": socket.namespace, "reason": str(socket.reason), "numbers": len(context["numbers"])}
-    )
+    log.append({"disconnect": socket.namespace, "reason": str(socket.reason), "numbers": len(context["numbers"])})
 
 
 @everywhere(on_message)
@@ -161,7 +159,7 @@ def ask(request: Any, socket: Any, context: dict[str, Any], value: Any) -> None:
 
 
 @handles("seen")
-def seen(request: Any, socket: Any, context: dict[str, Any]) -> list[str]:
+def seen(request: Any, socket: Any, context: dict[str, Any]) -> Any:
     """The names of the events so far."""
     return context["seen"]
 
@@ -173,7 +171,7 @@ def number(request: Any, socket: Any, context: dict[str, Any], value: Any) -> No
 
 
 @handles("numbers")
-def numbers(request: Any, socket: Any, context: dict[str, Any]) -> list[Any]:
+def numbers(request: Any, socket: Any, context: dict[str, Any]) -> Any:
     """The values noted."""
     return context["numbers"]
 

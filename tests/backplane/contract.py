@@ -109,7 +109,11 @@ class BackplaneContract:
         member = Member(delivery, "b")
         echo = Session("a", V4, "websocket", Settings(), 0)
         echo.state = State.OPEN
-        echo.write = lambda prepared: backplane.publish(message("second", "b")) and None
+
+        def publish_another(prepared: Prepared) -> None:
+            backplane.publish(message("second", "b"))
+
+        echo.write = publish_another
         delivery.attach("/", "a", echo, ())
         backplane.publish(message("first", "b"))
         backplane.publish(message("again", "a"))

@@ -164,6 +164,7 @@ POUR = """
     socket.emit('flood', count);
     for (let i = 0; i < count; i++) {
         socket.emit('number', i);
+        if (window.release && i === argument.at) release();
         if (i % 50 === 49) await new Promise((resolve) => setTimeout(resolve, 1));
     }
     await until(() => received.length >= count);
@@ -173,9 +174,10 @@ POUR = """
     return [inOrder(received), inOrder(numbers), names];"""
 
 
-# The probe leaves late, so that the upgrade falls into the traffic.
-LATE_PROBE = """window.WebSocket = class extends WebSocket {
-    send(data) { data === '2probe' ? setTimeout(() => super.send(data), argument.delay) : super.send(data); } };"""
+# The probe leaves when release() is called, so that the upgrade falls into the traffic.
+LATE_PROBE = """const released = new Promise((resolve) => window.release = resolve);
+    window.WebSocket = class extends WebSocket {
+        send(data) { data === '2probe' ? released.then(() => super.send(data)) : super.send(data); } };"""
 
 
 @pytest.mark.parametrize("transports", TRANSPORTS[:2], ids="+".join)
@@ -184,9 +186,9 @@ def test_traffic_in_order(run: Run, transports: list[str]) -> None:
     assert got == [True, True, [transports[0], transports[-1]]]
 
 
-@pytest.mark.parametrize("delay", [20, 100, 200])
-def test_upgrade_under_traffic(run: Run, delay: int) -> None:
-    got = run(LATE_PROBE + "const socket = io({forceNew: true});" + POUR, {"delay": delay})
+@pytest.mark.parametrize("at", [0, 1000, 5000])
+def test_upgrade_under_traffic(run: Run, at: int) -> None:
+    got = run(LATE_PROBE + "const socket = io({forceNew: true});" + POUR, {"at": at})
     assert got == [True, True, ["polling", "websocket"]]
 
 
@@ -247,7 +249,8 @@ def test_blocked_websocket_without_fallback_is_an_error(run: Run) -> None:
 
 def test_query_headers_and_path(run: Run) -> None:
     got = run(
-        """const socket = io('/?a=1&b=%C3%BC', {forceNew: true, transports: ['polling'], extraHeaders: {'X-Test': 'yes'}});
+        """const extraHeaders = {'X-Test': 'yes'};
+        const socket = io('/?a=1&b=%C3%BC', {forceNew: true, transports: ['polling'], extraHeaders});
         const {query, header} = await call(socket, 'handshake');
         const other = io({forceNew: true, query: {c: 'x&y'}, transports: ['websocket'], path: '/socket.io/'});
         const second = (await call(other, 'handshake')).query;
@@ -289,7 +292,8 @@ def test_payloads_are_split(context: Any, start: Any) -> None:
             for (let i = 0; i < 50; i++) socket.emit('number', 'é'.repeat(200) + i);
             for (let i = 0; i < 5; i++) socket.emit('number', new Uint8Array(900));
             const numbers = await call(socket, 'numbers');
-            return [numbers.length, numbers.slice(0, 50).every((text, index) => text.endsWith('é' + index)), socket.connected];""",
+            const inOrder = numbers.slice(0, 50).every((text, index) => text.endsWith('é' + index));
+            return [numbers.length, inOrder, socket.connected];""",
         )
         assert got == [55, True, True]
 
@@ -338,7 +342,11 @@ def test_connecting_again_inside_connect_error(run: Run) -> None:
         run(
             """const socket = io('/guarded', {auth: {}});
         let errors = 0;
-        socket.on('connect_error', () => { errors += 1; socket.auth.token = errors === 3 ? 'good' : 'bad'; socket.connect(); });
+        socket.on('connect_error', () => {
+            errors += 1;
+            socket.auth.token = errors === 3 ? 'good' : 'bad';
+            socket.connect();
+        });
         await connected(socket);
         return errors;"""
         )
@@ -378,7 +386,7 @@ def test_urls(run: Run, server: Server) -> None:
         """const host = location.host;
         const urls = [undefined, '', '/', '/other', location.origin, location.origin + '/other?x=1', '//' + host, host,
                       'ws://' + host, location.origin.toUpperCase() + '/Ä'];
-        return urls.map((url) => { const socket = io(url, {autoConnect: false}); return [socket.io.uri, socket.nsp]; });"""
+        return urls.map((url) => io(url, {autoConnect: false})).map(({io: {uri}, nsp}) => [uri, nsp]);"""
     )
     url = server.url
     assert got == [
@@ -424,7 +432,7 @@ def test_leaving_while_the_server_still_decides(run: Run, server: Server) -> Non
 
 def test_disconnect_by_the_page(run: Run, server: Server) -> None:
     got = run(
-        """const socket = await connected(io('/other', {transports: ['polling'], forceNew: true, auth: {who: 'leaver'}}));
+        """const socket = await connected(io('/other', {transports: ['polling'], forceNew: true}));
         const gone = next(socket, 'disconnect');
         socket.emit('number', 1).disconnect();
         return [(await gone)[0], socket.connected, socket.disconnected, socket.active, typeof socket.id];"""
@@ -437,9 +445,9 @@ def test_disconnect_by_the_page(run: Run, server: Server) -> None:
 GOODBYE = """
     const socket = io('/other', {transports: argument.transports, forceNew: true});
     const leave = () => { for (let i = 0; i < 100; i++) socket.emit('number', 'x'.repeat(i)); socket.disconnect(); };
-    if (argument.moment === 'connect') socket.once('connect', leave);
-    else if (argument.moment === 'upgrade') socket.io.engine.once('upgrade', leave);
-    else {
+    socket.once('connect', argument.moment === 'connect' ? leave : release);
+    if (argument.moment === 'upgrade') socket.io.engine.once('upgrade', leave);
+    if (argument.moment === 'switch') {
         const {_upgrade} = socket.io.engine;
         socket.io.engine._upgrade = function () { const result = _upgrade.call(this); leave(); return result; };
     }
@@ -460,7 +468,7 @@ GOODBYE = """
 def test_last_words_arrive(run: Run, server: Server, transports: list[str], moment: str) -> None:
     """What was emitted before disconnect() reaches the server, whatever the transports are about to do."""
     before = len(log_of(server))
-    run(LATE_PROBE + GOODBYE, {"transports": transports, "moment": moment, "delay": 100})
+    run(LATE_PROBE + GOODBYE, {"transports": transports, "moment": moment})
     log = wait_for_log(server, lambda log: any("disconnect" in line for line in log[before:]))
     assert [line for line in log[before:] if "disconnect" in line] == [
         {"disconnect": "/other", "reason": "client namespace disconnect", "numbers": 100}
@@ -642,8 +650,8 @@ def test_buffering_and_volatile(run: Run) -> None:
 def test_reserved_names(run: Run) -> None:
     got = run(
         """const socket = io({autoConnect: false, forceNew: true});
-        return ['connect', 'connect_error', 'disconnect', 'disconnecting', 'newListener', 'removeListener'].map((name) => {
-            try { socket.emit(name); } catch (error) { return error.message; } });"""
+        const names = ['connect', 'connect_error', 'disconnect', 'disconnecting', 'newListener', 'removeListener'];
+        return names.map((name) => { try { socket.emit(name); } catch (error) { return error.message; } });"""
     )
     assert len(got) == 6
     assert all("reserved event name" in message for message in got)
@@ -713,9 +721,12 @@ def test_gives_up_reconnecting(context: Any, start: Any) -> None:
         page = open_page(context, server.url, CLIENT)
         evaluate(
             page,
-            """window.socket = await connected(io({reconnectionAttempts: 2, reconnectionDelay: 10, transports: ['websocket']}));
+            """window.socket = io({reconnectionAttempts: 2, reconnectionDelay: 10, transports: ['websocket']});
             window.events = [];
-            for (const event of ['reconnect_attempt', 'reconnect_error', 'reconnect_failed']) socket.io.on(event, () => events.push(event));""",
+            for (const event of ['reconnect_attempt', 'reconnect_error', 'reconnect_failed']) {
+                socket.io.on(event, () => events.push(event));
+            }
+            await connected(socket);""",
         )
         server.signal(signal.SIGKILL)
         page.wait_for_function("events.includes('reconnect_failed')")
@@ -807,8 +818,9 @@ def test_disconnect_and_connect_in_a_listener(run: Run) -> None:
 def test_nonsense_from_the_server(run: Run) -> None:
     got = run(
         """const reasons = [];
-        for (const nonsense of ['9', '', '4', '49', '42{}', '42["connect"]', '451-["x",{"_placeholder":true,"num":0}]\\x1e41',
-                                '451-["x",{"_placeholder":true,"num":1}]\\x1ebAA==', '42["x"', '42["x",NaN]', 'b', 'b!', 'bAA==']) {
+        const binary = (number) => '451-["x",{"_placeholder":true,"num":' + number + '}]\\x1e';
+        for (const nonsense of ['9', '', '4', '49', '42{}', '42["connect"]', '42["x"', '42["x",NaN]', 'b', 'b!',
+                                'bAA==', binary(0) + '41', binary(1) + 'bAA==']) {
             const socket = await connected(io({forceNew: true, transports: ['websocket'], reconnection: false}));
             const gone = next(socket, 'disconnect');
             const {engine} = socket.io;
@@ -837,7 +849,7 @@ def test_leaving_the_page_is_told_at_once(context: Any, start: Any, transports: 
         evaluate(page, "window.socket = await connected(io({transports: argument}));", transports)
         page.goto("about:blank")
         log = wait_for_log(server, lambda log: any("disconnect" in line for line in log))
-        assert [line["reason"] for line in log if "disconnect" in line][0].startswith("transport")
+        assert next(line["reason"] for line in log if "disconnect" in line).startswith("transport")
 
 
 def test_return_from_the_back_forward_cache(run: Run) -> None:
@@ -862,8 +874,9 @@ def test_api_of_2012(run: Run, server: Server) -> None:
     got = run(
         """const {hostname, port} = location;
         const results = [];
-        for (const socket of [new io.Socket(), new io.Socket(null, {resource: 'socket.io'}), new io.Socket(hostname, {port, secure: false}),
-                              new io.Socket(hostname, {transports: ['xhr-polling', 'jsonp-polling']})]) {
+        for (const args of [[], [null, {resource: 'socket.io'}], [hostname, {port, secure: false}],
+                            [hostname, {transports: ['xhr-polling', 'jsonp-polling']}]]) {
+            const socket = new io.Socket(...args);
             const messages = [];
             socket.on('message', (message) => messages.push(message));
             if (socket.active) throw new Error('connected too early');
@@ -887,8 +900,9 @@ def test_api_of_2012(run: Run, server: Server) -> None:
 
 def test_addresses_of_2012(run: Run, server: Server) -> None:
     got = run(
-        """return [[], ['example.org'], ['example.org', {port: 81}], [null, {secure: true, port: 443}], ['example.org', {resource: 'live'}],
-                   ['example.org:82', {port: 81}], ['https://example.org/x']].map((args) => {
+        """return [[], ['example.org'], ['example.org', {port: 81}], [null, {secure: true, port: 443}],
+                   ['example.org', {resource: 'live'}], ['example.org:82', {port: 81}], ['https://example.org/x'],
+                  ].map((args) => {
             const {io: {uri, opts}} = new io.Socket(...args);
             return uri + opts.path;
         });"""

@@ -89,7 +89,8 @@ def test_unsubscribe(page: Any) -> None:
         await until(() => heard.length === 4);
         socket.connect();
         await connected(socket);
-        return [heard.map(([name, granted, error]) => [name, granted, error && error.code]), await requests(socket)];""",
+        const results = heard.map(([name, granted, error]) => [name, granted, error && error.code]);
+        return [results, await requests(socket)];""",
     )
     assert got == [
         [["in", False, "unsubscribed"], ["out", True, None], ["again", True, None], ["offline", True, None]],
@@ -101,9 +102,11 @@ def test_names_are_checked(page: Any) -> None:
     got = evaluate(
         page,
         """const socket = io({autoConnect: false, forceNew: true});
-        return [undefined, '', 5, null].map((name) => { try { socket.subscribe(name); } catch (error) { return error.name; } });""",
+        return [undefined, '', 5, null].map((name) => {
+            try { socket.subscribe(name); } catch (error) { return error.message; }
+        });""",
     )
-    assert got == ["TypeError"] * 4
+    assert got == ["a channel's name is a string, not empty"] * 4
 
 
 def test_subscriptions_come_back(browser: Any, start: Any, scripts: list[str]) -> None:
@@ -117,7 +120,8 @@ def test_subscriptions_come_back(browser: Any, start: Any, scripts: list[str]) -
             + """window.heard = heard;
             window.socket = io({reconnectionDelay: 50, reconnectionDelayMax: 100});
             socket.on('connect', () => socket.subscribe('handler', listener('handler')));
-            socket.subscribe('start', listener('start')).subscribe('secret', listener('secret')).subscribe('left').unsubscribe('left');
+            socket.subscribe('start', listener('start')).subscribe('secret', listener('secret'));
+            socket.subscribe('left').unsubscribe('left');
             await until(() => heard.length === 3);""",
         )
         server.signal(signal.SIGKILL)
@@ -156,7 +160,8 @@ def test_with_ack_timeouts(page: Any) -> None:
         await connected(socket);
         socket.unsubscribe('room', listener('out'));
         await until(() => heard.length === 3);
-        return [heard.map(([name, granted]) => [name, granted]), (await asked()).filter((name) => name === '__subscribe__')];""",
+        const again = (await asked()).filter((name) => name === '__subscribe__');
+        return [heard.map(([name, granted]) => [name, granted]), again];""",
     )
     assert got == [[["room", True], ["secret", False], ["out", True]], ["__subscribe__"]]
 

@@ -5,53 +5,17 @@ Each set of settings is started once, when a test first asks for it, and shared 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
-from tests.conformance.targets import ON_NODE, require_node
+from tests.conformance.targets import start_server
 from tests.conformance.wire import Client, PollingClient, open_client
-from tests.serving import APPS, Server, serve, serve_node
-
-TIMES = {"ping_interval", "ping_timeout", "upgrade_timeout", "connect_timeout"}
-NODE_NAMES = {
-    "ping_interval": "pingInterval",
-    "ping_timeout": "pingTimeout",
-    "upgrade_timeout": "upgradeTimeout",
-    "connect_timeout": "connectTimeout",
-    "max_payload": "maxHttpBufferSize",
-    "transports": "transports",
-    "allow_upgrades": "allowUpgrades",
-    "cookie": "cookie",
-    "cors_origins": "cors",
-}
+from tests.serving import Server
 
 StartServer = Callable[..., Server]
-
-
-def start_server(stack: ExitStack, settings: dict[str, Any]) -> Server:
-    """Start the application under test, on our server or on Node's."""
-    if not ON_NODE:
-        return stack.enter_context(serve("conformance", **settings))
-    require_node()
-    return stack.enter_context(serve_node(APPS / "node_conformance.js", SETTINGS=json.dumps(node_settings(settings))))
-
-
-def node_settings(settings: dict[str, Any]) -> dict[str, Any]:
-    """The same settings in the words of Socket.IO's own server."""
-    translated: dict[str, Any] = {}
-    for name, value in settings.items():
-        if name in TIMES:
-            value = round(value * 1000)
-        elif name == "transports":
-            value = value.split(",")
-        elif name == "cors_origins":
-            value = {"origin": value if value == "*" else value.split(",")}
-        translated[NODE_NAMES[name]] = value
-    return translated
 
 
 @pytest.fixture(scope="session")

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-from typing import TypeVar
+from contextlib import ExitStack
+from typing import Any, TypeVar
 
 import pytest
 
-from tests.serving import CLIENTS
+from tests.serving import APPS, CLIENTS, Server, serve, serve_node
 
 ON_NODE = os.environ.get("CONFORMANCE_SERVER") == "node"
+TIMES = {"ping_interval", "ping_timeout", "upgrade_timeout", "connect_timeout"}
+NODE_NAMES = {
+    "ping_interval": "pingInterval",
+    "ping_timeout": "pingTimeout",
+    "upgrade_timeout": "upgradeTimeout",
+    "connect_timeout": "connectTimeout",
+    "max_payload": "maxHttpBufferSize",
+    "transports": "transports",
+    "allow_upgrades": "allowUpgrades",
+    "cookie": "cookie",
+    "cors_origins": "cors",
+}
 
 ours_only = pytest.mark.skipif(ON_NODE, reason="Socket.IO's own server does otherwise, on purpose or by mistake")
 
@@ -35,3 +49,25 @@ def miss(what: str) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(what)
     pytest.skip(what)
+
+
+def start_server(stack: ExitStack, settings: dict[str, Any]) -> Server:
+    """Start the application under test, on our server or on Node's."""
+    if not ON_NODE:
+        return stack.enter_context(serve("conformance", **settings))
+    require_node()
+    return stack.enter_context(serve_node(APPS / "node_conformance.js", SETTINGS=json.dumps(node_settings(settings))))
+
+
+def node_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """The same settings in the words of Socket.IO's own server."""
+    translated: dict[str, Any] = {}
+    for name, value in settings.items():
+        if name in TIMES:
+            value = round(value * 1000)
+        elif name == "transports":
+            value = value.split(",")
+        elif name == "cors_origins":
+            value = {"origin": value if value == "*" else value.split(",")}
+        translated[NODE_NAMES[name]] = value
+    return translated

@@ -289,6 +289,7 @@ class WebSocketClient(Client):
 
     def __init__(self, server: Address, headers: dict[str, str] | None = None, **query: str | None) -> None:
         self.server = server
+        self.last: Packet = ""
         self._exit = contextlib.ExitStack()
         self.connection = self._connect(websocket_query(**query), headers or {})
         self.sid = query.get("sid") or ""
@@ -344,9 +345,9 @@ class WebSocketClient(Client):
                 self.receive()
 
     def is_silent(self, seconds: float) -> bool:
-        """Whether nothing comes, and the connection stays open, for the time."""
+        """Whether nothing comes, and the connection stays open, for the time; what comes is then in ``last``."""
         try:
-            self.connection.recv(seconds)
+            self.last = self.connection.recv(seconds)
         except TimeoutError:
             return True
         return False

@@ -366,6 +366,13 @@ def test_first_reason_stays() -> None:
     assert (session.state, session.reason) == (CLOSED, FORCED_CLOSE)
 
 
+def test_log_shows_too_little_of_the_id_to_take_it_over() -> None:
+    sid = "abcdefghijklmnopqrst"
+    shown = str(Session(sid, V4, "polling", SETTINGS, 0))
+    assert shown.startswith("session abc")
+    assert sid[:10] not in shown
+
+
 def test_no_attributes_by_accident() -> None:
     session: Any = make()
     with pytest.raises(AttributeError):

@@ -21,7 +21,7 @@ def test_find(revision: str, base64_only: bool, dialect: Dialect) -> None:
     assert dialect.codec is engine_v4
 
 
-@pytest.mark.parametrize("revision", ["", "0", "5", "04", "4.0", " 4", "４", "-4", "44", "None"])
+@pytest.mark.parametrize("revision", ["", "0", "5", "04", "4.0", " 4", "\uff14", "-4", "44", "None"])
 def test_not_spoken(revision: str) -> None:
     assert find_dialect(revision, False) is None
     assert find_dialect(revision, True) is None

@@ -79,7 +79,7 @@ def test_binary_as_is(data: bytes) -> None:
         " 4",
         "\n4",
         "\ufeff4hello",
-        "４hello",
+        "\uff14hello",
         "²",
         "٤",
         "\x00",
@@ -95,7 +95,7 @@ def test_binary_as_is(data: bytes) -> None:
         "b-_-_",
         "bAQI*",
         "b\u00e9\u00e9\u00e9\u00e9",
-        "b４４４４",
+        "b\uff14\uff14\uff14\uff14",
         "bb",
     ],
 )

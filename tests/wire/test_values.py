@@ -46,6 +46,12 @@ class Size(str, Enum):
     SMALL = "s"
 
 
+class Odd(float, Enum):
+    """A number with a name that cannot be sent."""
+
+    NAN = NAN
+
+
 @dataclass
 class Point:
     """A dataclass that nests others and holds anything."""
@@ -84,7 +90,7 @@ class Derived:
 Pair = namedtuple("Pair", "a b")
 
 
-VALUES = [
+VALUES: list[tuple[Any, bytes]] = [
     (None, b"null"),
     (True, b"true"),
     (False, b"false"),
@@ -258,6 +264,13 @@ def test_unsendable(value: Any, path: str) -> None:
 )
 @pytest.mark.parametrize("companion", [None, b"x", HUGE])
 def test_not_a_number_never_becomes_null(value: Any, companion: Any) -> None:
+    with pytest.raises(UnsendableValue):
+        encode_value([value, companion])
+
+
+@pytest.mark.parametrize("value", [Pair(NAN, 1), Odd.NAN, (Point(Pair(1, INFINITY)),)])
+@pytest.mark.parametrize("companion", [None, b"x", HUGE])
+def test_not_a_number_in_other_disguises(value: Any, companion: Any) -> None:
     with pytest.raises(UnsendableValue):
         encode_value([value, companion])
 

@@ -135,8 +135,10 @@ class Session:
         """
         kind, data = packet
         if kind is MESSAGE:
-            self.heartbeat.sign_of_life(now)
-            return data if self.is_open else None
+            if self.heartbeat.is_awaiting:
+                self.heartbeat.sign_of_life(now)
+            state = self.state
+            return data if state is State.OPEN or state is State.PROBING else None
         if kind is PONG:
             self.heartbeat.pong(now)
         elif kind is EngineType.CLOSE:
