@@ -30,36 +30,43 @@ def populate(**channels: str) -> Membership:
     return membership
 
 
-def selected(membership: Membership, channels: Collection[str] = (), excluded: Collection[str] = ()) -> str:
+def selected(
+    membership: Membership,
+    channels: Collection[str] = (),
+    excluded: Collection[str] = (),
+    sids: Collection[str] = (),
+) -> str:
     """The ids of who is selected."""
-    return "".join(session.sid for session in membership.select(channels, excluded))
+    return "".join(session.sid for session in membership.select(channels, excluded, sids))
 
 
 @pytest.mark.parametrize(
-    ("channels", "excluded", "receivers"),
+    ("channels", "excluded", "sids", "receivers"),
     [
-        ((), (), "abcd"),
-        ((), ("b",), "acd"),
-        ((), ("a", "b", "c", "d"), ""),
-        (("x",), (), "ab"),
-        (("x",), ("a",), "b"),
-        (("x",), ("c",), "ab"),
-        (("x", "y"), (), "abc"),
-        (("y", "x"), (), "bca"),
-        (("x", "y"), ("b",), "ac"),
-        (("x", "x"), (), "ab"),
-        (("empty",), (), ""),
-        (("x", "empty"), (), "ab"),
-        (("d",), (), "d"),
-        (("d",), ("d",), ""),
-        (("d", "x"), (), "dab"),
-        (("a", "x"), (), "ab"),
-        (("a", "b"), (), "ab"),
-        (("z",), (), ""),
+        ((), (), (), "abcd"),
+        ((), ("b",), (), "acd"),
+        ((), ("a", "b", "c", "d"), (), ""),
+        (("x",), (), (), "ab"),
+        (("x",), ("a",), (), "b"),
+        (("x",), ("c",), (), "ab"),
+        (("x", "y"), (), (), "abc"),
+        (("y", "x"), (), (), "bca"),
+        (("x", "y"), ("b",), (), "ac"),
+        (("x", "x"), (), (), "ab"),
+        (("empty",), (), (), ""),
+        (("x", "empty"), (), (), "ab"),
+        (("d",), (), (), ""),
+        ((), (), ("d",), "d"),
+        ((), ("d",), ("d",), ""),
+        (("x",), (), ("d",), "dab"),
+        (("x",), (), ("a",), "ab"),
+        ((), (), ("a", "b"), "ab"),
+        ((), (), ("z",), ""),
+        (("z",), (), (), ""),
     ],
 )
-def test_select(channels: tuple[str, ...], excluded: tuple[str, ...], receivers: str) -> None:
-    assert selected(populate(x="ab", y="bc"), channels, excluded) == receivers
+def test_select(channels: tuple[str, ...], excluded: tuple[str, ...], sids: tuple[str, ...], receivers: str) -> None:
+    assert selected(populate(x="ab", y="bc"), channels, excluded, sids) == receivers
 
 
 def test_add_twice() -> None:

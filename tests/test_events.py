@@ -32,17 +32,15 @@ def bind(events: Events, name: str, function: Any, **options: Any) -> Any:
     return decorator(**options)(function) if options else decorator(function)
 
 
-def event_of(events: Events, name: str) -> Event:
-    """An event by its name."""
-    if name in events.named or not hasattr(events, name):
-        return events.named.get(name, Event(name, None))
-    event: Event = getattr(events, name)
-    return event
-
-
 def names(event: Event, *channels: str, namespace: str = "/") -> list[str]:
     """The handlers that run for a socket in these channels."""
     return [handler.function.__name__ for handler in event.matching(namespace, channels)]
+
+
+def event_of(events: Events, name: str) -> Event:
+    """An event by its name; a named one has to be bound."""
+    event: Event = events.named[name] if name in events.named else getattr(events, name)
+    return event
 
 
 @pytest.fixture
@@ -448,6 +446,15 @@ def test_main_run_twice_by_hand(project: Project) -> None:
     project.run()
     project.load()
     assert project.bound() == ["main_app.one"]
+
+
+def test_main_run_anew(project: Project) -> None:
+    """As in an interactive session that runs the file again."""
+    project.write(ONE)
+    project.run()
+    project.write(TWO)
+    project.run()
+    assert project.bound() == ["__main__.two"]
 
 
 def test_changed_and_loaded_again(project: Project) -> None:

@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 import pytest
-from webpy_socketio import Refused
+from webpy_socketio import NoSocket, Refused, send
 from webpy_socketio.events import Events
 from webpy_socketio.testing import TestClient, TestServer
 
@@ -319,9 +319,17 @@ def test_a_channel_has_a_name_of_bounded_length(server: TestServer, channel: Any
     assert answer[0]["error"]["code"] == "invalid_channel"
 
 
-def test_a_session_id_is_no_channel_for_strangers(server: TestServer) -> None:
+def test_who_knows_a_session_id_gets_nothing_of_what_is_sent_to_it(server: TestServer) -> None:
     victim, stranger = joined(server), joined(server)
-    assert not stranger.subscribe(victim.sids["/"])
+    sid = victim.sids["/"]
+    stranger.subscribe(sid)
+    with server:
+        send(sid, "secret")
+        assert victim.received == [["message", "secret"]]
+        victim.close()
+        with pytest.raises(NoSocket):
+            send(sid, "secret")
+    assert stranger.received == []
 
 
 # Answers.

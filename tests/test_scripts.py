@@ -87,7 +87,9 @@ def test_compressed(accepted: str) -> None:
     assert headers["Content-Length"] == str(len(SCRIPT.compressed))
 
 
-@pytest.mark.parametrize("accepted", ["", "identity", "br", "deflate", "gzip;q=0", "br, gzip; q=0", "gzip;q=0.000"])
+@pytest.mark.parametrize(
+    "accepted", ["", "identity", "br", "deflate", "gzip;q=0", "br, gzip; q=0", "gzip;q=0.000", "gzip;q=0, *"]
+)
 def test_not_compressed(accepted: str) -> None:
     _, headers, body = served(HTTP_ACCEPT_ENCODING=accepted)
     assert body == SCRIPT.text

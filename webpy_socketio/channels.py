@@ -40,26 +40,24 @@ class Membership:
             self.discard(channel, sid)
         self.everybody.pop(sid, None)
 
-    def select(self, channels: Collection[str], excluded: Collection[str]) -> list[Session]:
-        """Return everyone in the channels, each once, but the excluded; no channels means the whole namespace.
+    def select(
+        self, channels: Collection[str], excluded: Collection[str] = (), sids: Collection[str] = ()
+    ) -> list[Session]:
+        """Return everyone in the channels or with one of the session ids, each once, but the excluded.
 
-        A session id works as a channel with one member.
+        With neither, that is everyone in the namespace.
         """
-        if not channels:
-            members = self.everybody
-        elif len(channels) == 1:
-            members = self._members(next(iter(channels)))
-        else:
-            members = {}
-            for channel in channels:
-                members |= self._members(channel)
+        members = self._members(channels, sids)
         if not excluded:
             return list(members.values())
         return [session for sid, session in members.items() if sid not in excluded]
 
-    def _members(self, channel: str) -> dict[str, Session]:
-        members = self._channels.get(channel)
-        if members is None:
-            session = self.everybody.get(channel)
-            return {} if session is None else {channel: session}
+    def _members(self, channels: Collection[str], sids: Collection[str]) -> dict[str, Session]:
+        if not channels and not sids:
+            return self.everybody
+        if len(channels) == 1 and not sids:
+            return self._channels.get(next(iter(channels)), {})
+        members = {sid: self.everybody[sid] for sid in sids if sid in self.everybody}
+        for channel in channels:
+            members |= self._channels.get(channel, {})
         return members

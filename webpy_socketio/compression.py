@@ -14,14 +14,15 @@ def choose_coding(accepted: str, offered: Collection[str] = tuple(WINDOW_BITS)) 
 
     See RFC 9110, section 12.5.3.
     """
-    best, best_quality = None, 0.0
+    wishes: dict[str, float] = {}
     for part in accepted.lower().split(","):
-        name, _, parameters = part.strip().partition(";")
-        coding = "gzip" if name == "*" else name.strip()
-        quality = _quality(parameters)
-        if coding in offered and quality > best_quality:
-            best, best_quality = coding, quality
-    return best
+        name, _, parameters = part.partition(";")
+        wishes[name.strip()] = _quality(parameters)
+    rest = wishes.pop("*", 0.0)  # stands for every coding that is not named
+    known = {name: quality for name, quality in wishes.items() if name in offered}
+    qualities = known | {name: rest for name in offered if name not in known}
+    best = max(qualities, key=qualities.__getitem__, default=None)
+    return best if best is not None and qualities[best] > 0 else None
 
 
 def compress(body: bytes, coding: str) -> bytes:

@@ -39,10 +39,10 @@ class Delivery:
 
         Raises UnsendableValue before anybody got anything.
         """
-        namespace, data, channels, excluded = envelope
+        namespace, data, channels, excluded, sids = envelope
         packet = SocketPacket(SocketType.EVENT, namespace, data)
         prepared = Prepared(*encode_packet(packet, self._max_attachments))
         reached = 0
-        for session in self.membership(namespace).select(channels, excluded):
+        for session in self.membership(namespace).select(channels, excluded, sids):
             reached += session.send(prepared)
         return reached

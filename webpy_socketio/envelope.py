@@ -11,7 +11,9 @@ class Envelope(NamedTuple):
     namespace: str
     #: The name of the event and its arguments.
     data: list[Any]
-    #: Channels, or session ids, of the receivers, who get it once each; none means the whole namespace.
+    #: Channels of the receivers, who get it once each; with no channel and no session id, the whole namespace gets it.
     channels: tuple[str, ...] = ()
     #: Session ids of those who shall not get it.
     excluded: tuple[str, ...] = ()
+    #: Session ids of further receivers. They are no channels: who knows one cannot subscribe to it.
+    sids: tuple[str, ...] = ()

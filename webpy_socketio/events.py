@@ -120,6 +120,8 @@ class Event:
         if not callable(function):
             raise EventError(f"{self.name} decorates a function, not {function!r}; options go by name: channel=...")
         name = getattr(function, "__qualname__", repr(function))
+        if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+            raise EventError(f"{name} cannot handle {self.name}: it is called, not awaited or iterated; use plain def")
         try:
             parameters = inspect.signature(function).parameters.values()
         except (TypeError, ValueError):
@@ -189,7 +191,7 @@ class Events:
         """
         before = self._runs.get(run.path)
         if before is not None and before.code is not run.code:
-            if run.name == "__main__":
+            if run.name == "__main__" != before.name:
                 return False
             for event in self._all():
                 event.forget(before)

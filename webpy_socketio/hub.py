@@ -75,7 +75,7 @@ class Hub:
         self._sessions[session.sid] = session
         self.services.counters.opened += 1
         deadlines = self.services.deadlines
-        deadlines.add(session.heartbeat.deadline, self._tick, weakref.ref(session))
+        deadlines.add(session.heartbeat.look_again(now), self._tick, weakref.ref(session))
         deadlines.add(now + self.settings.connect_timeout, self._expect_join, weakref.ref(session))
         self.unattended(session)
         return session
@@ -194,7 +194,7 @@ class Hub:
         if not session.tick(now):
             self.end(session, PING_TIMEOUT)
         else:
-            self.services.deadlines.add(session.heartbeat.deadline, self._tick, reference)
+            self.services.deadlines.add(session.heartbeat.look_again(now), self._tick, reference)
 
     def _expect_join(self, reference: weakref.ref[Session], now: float) -> None:
         session = reference()

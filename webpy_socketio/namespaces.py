@@ -155,8 +155,6 @@ class Namespace:
         limit = self._services.settings.max_channel_length
         if len(args) != 1 or not isinstance(args[0], str) or not 0 < len(args[0]) <= limit:
             raise ClientError(f"a channel is named by one text of 1 to {limit} characters")
-        if args[0] in self._services.delivery.membership(self.name).everybody:
-            raise ClientError("this channel is private to one socket")
         return args[0]
 
     # Running handlers.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -85,6 +86,14 @@ def _names(value: Any) -> tuple[str, ...]:
     if not isinstance(value, Iterable):
         raise ValueError("must be a list of names")
     return tuple(filter(None, (_text(name).strip() for name in value)))
+
+
+def _origins(value: Any) -> tuple[str, ...]:
+    names = _names(value)
+    for name in names:
+        if name not in ("*", "null") and not re.fullmatch(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/\s]+/?", name):
+            raise ValueError(f"{name!r} is no origin; one is written like 'https://www.example.com', or '*' for all")
+    return names
 
 
 def _transports(value: Any) -> tuple[str, ...]:
@@ -181,7 +190,7 @@ class Settings:
     #: Characters in the name of a channel that a client subscribes to.
     max_channel_length: int = _option(200, _count)
     #: Origins, besides the page's own, whose pages may connect: "https://example.com", or "*" for all.
-    cors_origins: tuple[str, ...] = _option((), _names)
+    cors_origins: tuple[str, ...] = _option((), _origins)
     #: Whether pages of other origins may send their cookies.
     cors_credentials: bool = _option(False, _switch)
     #: Name of a cookie holding the session id, for load balancers; None sets none.

@@ -33,7 +33,7 @@ def send(session_id: str, message: Any, *, namespace: str = "/") -> None:
 
     Raises NoSocket if it is not connected, UnsendableValue if the message has no form on the wire.
     """
-    envelope = Envelope(namespace, ["message", message], (session_id,))
+    envelope = Envelope(namespace, ["message", message], sids=(session_id,))
     _publish(envelope, lambda: f"no socket with the session id {session_id!r} is connected")
 
 

@@ -42,5 +42,8 @@ function stream(socket, number, count) {
   }
 }
 
-process.on("SIGTERM", () => io.close(() => process.exit(0)));
+process.on("SIGTERM", () => {
+  io.close(() => process.exit(0));
+  setTimeout(() => process.exit(0), 1000).unref();
+});
 web.listen(Number(process.env.PORT), "127.0.0.1");

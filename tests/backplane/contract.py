@@ -32,9 +32,15 @@ class Member:
         self.received.append(prepared.text.decode())
 
 
-def message(text: Any = "hello", *channels: str, namespace: str = "/", excluded: tuple[str, ...] = ()) -> Envelope:
-    """A message to channels."""
-    return Envelope(namespace, ["message", text], channels, excluded)
+def message(
+    text: Any = "hello",
+    *channels: str,
+    namespace: str = "/",
+    excluded: tuple[str, ...] = (),
+    sids: tuple[str, ...] = (),
+) -> Envelope:
+    """A message to channels, or to sockets."""
+    return Envelope(namespace, ["message", text], channels, excluded, sids)
 
 
 def as_text(text: str) -> str:
@@ -70,7 +76,7 @@ class BackplaneContract:
             Member(delivery, sid)
         assert backplane.publish(message()) == 3
         assert backplane.publish(message("x", "nobody")) == 0
-        assert backplane.publish(message("x", "b")) == 1
+        assert backplane.publish(message("x", sids=("b",))) == 1
 
     def test_channels(self, backplane: Backplane, delivery: Delivery) -> None:
         one, two, none = Member(delivery, "a", "one"), Member(delivery, "b", "two"), Member(delivery, "c")
@@ -82,7 +88,7 @@ class BackplaneContract:
 
     def test_at_most_once(self, backplane: Backplane, delivery: Delivery) -> None:
         member = Member(delivery, "a", "one", "two")
-        assert backplane.publish(message("x", "one", "two", "a", "one")) == 1
+        assert backplane.publish(message("x", "one", "two", "one", sids=("a",))) == 1
         assert member.received == [as_text("x")]
 
     def test_excluded(self, backplane: Backplane, delivery: Delivery) -> None:
@@ -111,12 +117,12 @@ class BackplaneContract:
         echo.state = State.OPEN
 
         def publish_another(prepared: Prepared) -> None:
-            backplane.publish(message("second", "b"))
+            backplane.publish(message("second", sids=("b",)))
 
         echo.write = publish_another
         delivery.attach("/", "a", echo, ())
-        backplane.publish(message("first", "b"))
-        backplane.publish(message("again", "a"))
+        backplane.publish(message("first", sids=("b",)))
+        backplane.publish(message("again", sids=("a",)))
         assert member.received == [as_text("first"), as_text("second")]
 
     @pytest.mark.parametrize("value", [{1}, float("nan"), [b"."] * 11])

@@ -255,12 +255,8 @@ def test_who_lost_the_name_during_an_interruption_is_told(window: NewWindow, cha
 def test_a_window_takes_its_own_name_over_from_a_dead_connection(window: NewWindow) -> None:
     anna, ben = window().enter("Anna"), window().enter("Ben")
     # The connection of before is still there, as far as the server knows, when the window comes with a new one.
-    answer = anna.page.evaluate(
-        """() => new Promise((resolve) => {
-            window.newer = io({ forceNew: true });
-            window.newer.emit("join", room, "Anna", token, resolve);
-        })"""
-    )
+    anna.page.evaluate("() => { window.newer = io({ forceNew: true }); }")
+    answer = anna.page.evaluate("newer.timeout(10000).emitWithAck('join', room, 'Anna', token)")
     assert answer["people"] == ["Anna", "Ben"]
     anna.page.evaluate("socket.disconnect()")
     other = window().open().join("Anna")
@@ -317,12 +313,8 @@ def test_a_message_that_is_too_long_is_given_back(window: NewWindow) -> None:
 def test_only_who_is_in_a_room_hears_and_speaks_there(window: NewWindow) -> None:
     anna, outside = window().enter("Anna"), window().open()
     expect(outside.connection).to_have_text("Connected")
-    refusal = outside.page.evaluate(
-        """() => new Promise((resolve) => {
-            socket.subscribe("room-1", (granted, error) => resolve([granted, error.message]));
-        })"""
-    )
-    assert refusal == [False, "Join a room to follow it."]
+    refusal = outside.page.evaluate("socket.timeout(10000).emitWithAck('__subscribe__', 'room-1')")
+    assert refusal["error"]["message"] == "Join a room to follow it."
     outside.page.evaluate("() => { window.heard = []; socket.onAny((event, value) => heard.push(value.action)); }")
     outside.page.evaluate("() => { socket.emit('message', 'from outside'); }")
     anna.say("inside")
@@ -336,7 +328,7 @@ def test_only_who_is_in_a_room_hears_and_speaks_there(window: NewWindow) -> None
 def test_a_strange_client_is_answered(window: NewWindow, arguments: str) -> None:
     anna = window().open()
     comma = ", " if arguments else ""
-    answer = anna.page.evaluate(f"() => new Promise((resolve) => socket.emit('join'{comma}{arguments}, resolve))")
+    answer = anna.page.evaluate(f"socket.timeout(10000).emitWithAck('join'{comma}{arguments})")
     assert answer["error"]["message"]
 
 

@@ -12,11 +12,13 @@ const socket = io(url, { transports: ["polling", "websocket"], reconnection: fal
 const report = { received: [], counted: [], upgrades: 0, sentBefore: 0 };
 let sent = 0;
 
-socket.on("connect", () => {
+socket.io.on("open", () => {
   socket.io.engine.once("upgrade", () => {
     report.upgrades += 1;
     report.sentBefore = sent;
   });
+});
+socket.on("connect", () => {
   socket.emit("stream", MESSAGES);
   sendBurst();
 });

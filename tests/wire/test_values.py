@@ -305,14 +305,14 @@ def test_deep(depth: int, leaf: Any) -> None:
 
 
 @pytest.mark.parametrize("leaf", [None, b"x", NAN, object()])
-@pytest.mark.parametrize("depth", [600, 900, 5000])
+@pytest.mark.parametrize("depth", [600, 900, 100_000])
 def test_too_deep_is_unsendable(depth: int, leaf: Any) -> None:
     try:
         encode_value(nested(depth, leaf))
     except UnsendableValue:
         return
     assert leaf is None or leaf == b"x"
-    assert depth < 5000
+    assert depth < 100_000
 
 
 BAD_JSON = [
@@ -340,7 +340,7 @@ BAD_JSON = [
     "undefined",
     "\ufeff[1]",
     "[" * 100_000,
-    "[" * 2_000 + "]" * 2_000,
+    "[" * 100_000 + "]" * 100_000,
     "[1e999]",
     "[" + "9" * 5_000 + "]",
 ]

@@ -46,6 +46,10 @@ class Heartbeat:
         """The server itself stopped reading from the client: do not hold its silence against it."""
         self.deadline = now + self._timeout
 
+    def look_again(self, now: float) -> float:
+        """When to ask :meth:`due` next: an answer in the meantime may bring the next ping closer than the deadline."""
+        return min(self.deadline, now + self._interval)
+
     def due(self, now: float) -> Beat | None:
         """Return what has to be done now, if anything; PING is returned once, and then awaits its answer."""
         if now < self.deadline:

@@ -8,6 +8,9 @@ from gevent.event import Event
 from ..hub import Hub
 from ..logs import logger
 
+#: Seconds; what is due in between is done together.
+SHORTEST_SLEEP = 0.005
+
 
 class Clock:
     """A greenlet that sleeps until something is due, and tells the hub."""
@@ -33,8 +36,9 @@ class Clock:
         deadlines, now = self._hub.services.deadlines, self._hub.services.runner.now
         while True:
             due = deadlines.next
-            self._changed.wait(None if due is None else max(0.0, due - now()))
-            self._changed.clear()
+            if due is None or due > now():
+                self._changed.wait(None if due is None else max(SHORTEST_SLEEP, due - now()))
+                self._changed.clear()
             try:
                 self._hub.expire()
             except Exception:

@@ -32,7 +32,7 @@ DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 class WebSocket:
     """Carries one session over one WebSocket; at first as a candidate, if the session is on polling still."""
 
-    __slots__ = ("_closing", "_fragments", "_hub", "_protocol", "_send_now", "_session", "_stream")
+    __slots__ = ("_closing", "_fragments", "_hub", "_protocol", "_send_now", "_session", "_stream", "_text")
 
     def __init__(self, stream: Stream, session: Session, hub: Hub) -> None:
         self._stream = stream
@@ -40,7 +40,8 @@ class WebSocket:
         self._session = session
         self._hub = hub
         self._protocol = Protocol(SERVER, max_size=hub.settings.max_payload, logger=quiet)
-        self._fragments: list[Frame] | None = None
+        self._text: bool | None = None  # whether the message that is arriving in fragments is text
+        self._fragments = bytearray()
         self._closing = False
 
     # Begin.
@@ -96,14 +97,18 @@ class WebSocket:
 
     def _frame(self, frame: Frame) -> None:
         """Put the fragments of a message together and hand it on."""
-        fragments = self._fragments
-        if fragments is None and frame.fin:
-            self._message(frame.opcode is Opcode.TEXT, bytes(frame.data))
-            return
-        fragments = self._fragments = [*(fragments or ()), frame]
+        if self._text is None:
+            is_text = frame.opcode is Opcode.TEXT
+            if frame.fin:
+                self._message(is_text, bytes(frame.data))
+                return
+            self._text = is_text
+        self._fragments += frame.data
         if frame.fin:
-            self._fragments = None
-            self._message(fragments[0].opcode is Opcode.TEXT, b"".join(part.data for part in fragments))
+            is_text, data = self._text, bytes(self._fragments)
+            self._text = None
+            self._fragments.clear()
+            self._message(is_text, data)
 
     def _message(self, is_text: bool, data: bytes) -> None:
         session = self._session

@@ -36,9 +36,9 @@ class Workers:
         """Run a job in a worker: from the loop's own callbacks at once, from another greenlet soon."""
         worker = self._parked.pop() if self._parked else greenlet(self._serve, self._hub)
         if getcurrent() is self._hub:
-            worker.switch(job, args)
+            worker.switch([job, args])
         else:
-            self._hub.loop.run_callback(worker.switch, job, args)
+            self._hub.loop.run_callback(worker.switch, [job, args])
 
     def waiter(self) -> Waiter:
         """Return something to wait on."""
@@ -67,9 +67,11 @@ class Workers:
             raise error
         return result  # type: ignore[no-any-return]
 
-    def _serve(self, job: Callable[..., object], args: tuple[Any, ...]) -> None:
+    def _serve(self, task: list[Any]) -> None:
         me = getcurrent()
         while True:
+            job, args = task
+            task.clear()  # whoever switched here still holds the list; it must not keep a client alive
             try:
                 Context().run(job, *args)
             except gevent.GreenletExit:
@@ -80,6 +82,6 @@ class Workers:
             # scope has emptied; if there are more, they belong to the application, and end with this greenlet.
             if weakref.getweakrefcount(me) > 1 or len(self._parked) >= MOST_PARKED:
                 return
-            job = args = None  # type: ignore[assignment]  # parked, it must not keep them alive
+            job = args = None
             self._parked.append(me)
-            job, args = self._hub.switch()
+            task = self._hub.switch()

@@ -22,6 +22,8 @@ import orjson
 from ..errors import PacketError, UnsendableValue
 
 BINARY = (bytes, bytearray, memoryview)
+HARMLESS = frozenset((str, int, bool, type(None), *BINARY))
+MOST_PARTS = 1_000_000
 TOO_DEEP = "is nested too deeply, or contains itself"
 
 
@@ -93,9 +95,28 @@ def _convert(value: Any) -> Any:
 
 def _refuse_nan(value: Any) -> None:
     """orjson writes NaN and infinities as null; a receiver would get something that nobody sent."""
+    if not _may_hold_nan(value):
+        return
     found = _find(value, _nan_problem)
     if found is not None:
         raise UnsendableValue(*found)
+
+
+def _may_hold_nan(value: Any) -> bool:
+    """A quick look at a value that may be large: whether it holds a NaN or infinity, or something less simple."""
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        kind = type(part)
+        if kind is list or kind is tuple:
+            waiting += [inner for inner in part if type(inner) not in HARMLESS]
+        elif kind is dict:
+            waiting += [inner for inner in part.values() if type(inner) not in HARMLESS]
+        elif kind not in HARMLESS and (kind is not float or not math.isfinite(part)):
+            return True
+        if len(waiting) > MOST_PARTS:
+            return True  # perhaps it contains itself
+    return False
 
 
 def _nan_problem(value: Any) -> str | None:

@@ -1,0 +1,192 @@
+"""WebSockets over a real pair of sockets: slow readers, broken peers, pauses."""
+
+from __future__ import annotations
+
+import _socket
+import gc
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import gevent
+import pytest
+from gevent.event import Event
+from webpy_socketio.backplane.memory import MemoryBackplane
+from webpy_socketio.engine.session import Session
+from webpy_socketio.events import Events
+from webpy_socketio.hub import Hub
+from webpy_socketio.settings import load_settings
+from webpy_socketio.sockets import Socket
+from webpy_socketio.transports.streams import Stream
+from webpy_socketio.transports.websocket import WebSocket
+from webpy_socketio.transports.workers import Workers
+from webpy_socketio.wire.dialects import V4
+from websockets.frames import Frame, Opcode
+from websockets.protocol import CLIENT, Protocol
+
+
+class Client:
+    """The other end of a WebSocket."""
+
+    def __init__(self, world: World) -> None:
+        raw, self.raw = _socket.socketpair()
+        raw.setblocking(False)
+        self.raw.setblocking(False)
+        raw.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDBUF, 8192)
+        self.protocol = Protocol(CLIENT, max_size=None)
+        self.session: Session = world.hub.open(V4, "websocket", {}, None)
+        WebSocket(Stream(raw), self.session, world.hub).open(b"")
+        self.frames: list[Frame] = []
+        self.send("40")
+        assert self.text().startswith("0{")
+        assert self.text().startswith("40{")
+
+    def send(self, text: str) -> None:
+        self.protocol.send_text(text.encode())
+        for data in self.protocol.data_to_send():
+            self.raw.send(data)
+
+    def frame(self) -> Frame:
+        """The next frame, letting the loop run while there is none."""
+        with gevent.Timeout(5):
+            while not self.frames:
+                try:
+                    self.protocol.receive_data(self.raw.recv(65536))
+                    self.frames += [f for f in self.protocol.events_received() if isinstance(f, Frame)]
+                except BlockingIOError:
+                    gevent.sleep(0.001)
+        return self.frames.pop(0)
+
+    def text(self) -> str:
+        return bytes(self.frame().data).decode()
+
+
+class World:
+    """A hub on the real loop, with handlers that a test needs."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.events = Events()
+        self.sockets: list[Socket] = []
+        self.ends: list[str] = []
+        self.ended = Event()
+        self.events.on_connect(lambda request, socket, context: self.sockets.append(socket))
+        self.events.on_message(lambda request, socket, context, message: socket.send(message))
+        self.events.on_disconnect(self._note_end)
+        options = {"message_log_format": None, **settings}
+        self.hub = Hub(load_settings(options), self.events, Workers(), MemoryBackplane())
+
+    def _note_end(self, request: Any, socket: Socket, context: Any) -> None:
+        self.ends.append(str(socket.reason))
+        self.ended.set()
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    yield World()
+
+
+def test_echo(world: World) -> None:
+    client = Client(world)
+    client.send('42["message","hello"]')
+    assert client.text() == '42["message","hello"]'
+
+
+def test_a_slow_reader_gets_everything_in_order(world: World) -> None:
+    client = Client(world)
+    for number in range(2000):
+        world.sockets[0].send([number, "x" * 100])
+    assert len(client.session.outbox) > 0
+    for number in range(2000):
+        assert client.text() == f'42["message",[{number},"{"x" * 100}"]]'
+    world.sockets[0].send("after")
+    assert client.text() == '42["message","after"]'
+    assert len(client.session.outbox) == 0
+
+
+def test_a_client_that_never_reads_costs_its_bound_and_is_sent_away() -> None:
+    world = World(max_outbox_bytes=50_000)
+    client, other = Client(world), Client(world)
+    sent = 0
+    while client.session.is_open:
+        world.sockets[0].send("x" * 1000)
+        sent += 1
+        assert client.session.outbox.size <= 50_000
+        assert sent < 1000
+    assert world.ended.wait(5)
+    assert world.ends == ["slow"]
+    assert len(world.hub) == 1
+    other.send('42["message","unharmed"]')
+    assert other.text() == '42["message","unharmed"]'
+
+
+def test_a_broken_connection_ends_the_session_later_not_in_the_sender(world: World) -> None:
+    client, other = Client(world), Client(world)
+    client.raw.close()
+    world.sockets[1].send_and_broadcast("hello")
+    assert world.ends == []
+    assert other.text() == '42["message","hello"]'
+    assert world.ended.wait(5)
+    assert world.ends == ["transport close"]
+
+
+def test_reading_pauses_while_a_handler_has_too_much_to_do() -> None:
+    world = World(max_inbox=10)
+    proceed, seen = Event(), []
+
+    @world.events.on_event("work")
+    def work(request: Any, socket: Any, context: Any, number: int) -> None:
+        proceed.wait()
+        seen.append(number)
+
+    client = Client(world)
+    for number in range(11):
+        client.send(f'42["work",{number}]')
+    with gevent.Timeout(5):
+        while not client.session.paused:
+            gevent.sleep(0.001)
+    for number in range(11, 100):
+        client.send(f'42["work",{number}]')
+    gevent.sleep(0.01)
+    assert seen == []
+    proceed.set()
+    with gevent.Timeout(5):
+        while len(seen) < 100:
+            gevent.sleep(0.001)
+    assert seen == list(range(100))
+    assert not client.session.paused
+
+
+def test_events_before_a_close_in_the_same_bytes_are_handled(world: World) -> None:
+    seen: list[Any] = []
+    world.events.on_event("note")(lambda request, socket, context, value: seen.append(value))
+    client = Client(world)
+    client.protocol.send_text(b'42["note",1]')
+    client.protocol.send_close()
+    client.raw.send(b"".join(client.protocol.data_to_send()))
+    assert world.ended.wait(5)
+    assert seen == [1]
+    assert client.frame().opcode is Opcode.CLOSE
+
+
+def test_a_connection_that_is_over_is_forgotten(world: World) -> None:
+    client = Client(world)
+    reference = weakref.ref(client.session)
+    client.raw.close()
+    assert world.ended.wait(5)
+    world.sockets.clear()
+    del client
+    gc.collect()
+    assert reference() is None
+    assert len(world.hub) == 0
+
+
+def test_what_came_with_the_request_is_read(world: World) -> None:
+    raw, other = _socket.socketpair()
+    raw.setblocking(False)
+    session = world.hub.open(V4, "websocket", {}, None)
+    early = Frame(Opcode.TEXT, b"40").serialize(mask=True)
+    WebSocket(Stream(raw), session, world.hub).open(early)
+    gevent.sleep(0)
+    assert len(world.sockets) == 1
+    other.close()
+    assert world.ended.wait(5)

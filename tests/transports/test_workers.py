@@ -1,0 +1,156 @@
+"""Workers keep the promises of the Runner contract, on a real event loop."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from typing import Any
+
+import gevent
+import pytest
+from gevent.event import Event
+from gevent.local import local
+from webpy_socketio.transports.workers import Workers
+
+
+@pytest.fixture
+def workers() -> Workers:
+    return Workers()
+
+
+def in_loop(function: Callable[[], Any]) -> Any:
+    """Run a function as a callback of the loop, where transports are called."""
+    done = Event()
+    result: list[Any] = []
+
+    def visit() -> None:
+        result.append(function())
+        done.set()
+
+    gevent.get_hub().loop.run_callback(visit)
+    assert done.wait(5)
+    return result[0]
+
+
+def test_from_the_loop_a_job_runs_before_start_returns(workers: Workers) -> None:
+    order: list[str] = []
+
+    def visit() -> list[str]:
+        workers.start(order.append, "job")
+        order.append("after")
+        return order
+
+    assert in_loop(visit) == ["job", "after"]
+
+
+def test_a_job_that_waits_gives_control_back(workers: Workers) -> None:
+    order: list[str] = []
+    proceed = Event()
+
+    def job() -> None:
+        order.append("begins")
+        proceed.wait()
+        order.append("ends")
+
+    def visit() -> None:
+        workers.start(job)
+        order.append("after")
+
+    in_loop(visit)
+    proceed.set()
+    gevent.sleep(0)
+    assert order == ["begins", "after", "ends"]
+
+
+def test_from_a_greenlet_jobs_start_soon_and_in_order(workers: Workers) -> None:
+    order: list[int] = []
+    for number in range(5):
+        workers.start(order.append, number)
+    assert order == []
+    gevent.sleep(0)
+    assert order == [0, 1, 2, 3, 4]
+
+
+def test_a_parked_worker_is_used_again(workers: Workers) -> None:
+    used: list[Any] = []
+
+    def visit() -> None:
+        for _ in range(3):
+            workers.start(lambda: used.append(gevent.getcurrent()))
+
+    in_loop(visit)
+    assert len(set(map(id, used))) == 1
+
+
+def test_nothing_of_one_job_is_left_for_another(workers: Workers) -> None:
+    variable: ContextVar[str] = ContextVar("variable", default="clean")
+    own = local()
+    seen: list[tuple[str, bool]] = []
+
+    def job() -> None:
+        seen.append((variable.get(), hasattr(own, "value")))
+        variable.set("dirty")
+        own.value = own.other = 1
+        second.value = 1
+
+    second = local()
+
+    def visit() -> None:
+        for _ in range(4):
+            workers.start(job)
+
+    in_loop(visit)
+    assert seen == [("clean", False)] * 4
+
+
+@pytest.mark.parametrize("error", [ValueError("broken"), gevent.Timeout(1), SystemExit(1), KeyboardInterrupt()])
+def test_a_job_that_raises_is_logged_and_its_worker_lives_on(
+    workers: Workers, caplog: pytest.LogCaptureFixture, error: BaseException
+) -> None:
+    def fail() -> None:
+        raise error
+
+    order: list[str] = []
+
+    def visit() -> None:
+        workers.start(fail)
+        workers.start(order.append, "next")
+
+    in_loop(visit)
+    assert order == ["next"]
+    assert [type(record.exc_info[1]) for record in caplog.records if record.exc_info] == [type(error)]
+    assert caplog.records[0].levelno == logging.ERROR
+
+
+def test_call_from_the_loops_own_thread(workers: Workers) -> None:
+    assert workers.call(lambda: 42) == 42
+
+
+def test_call_from_another_thread(workers: Workers) -> None:
+    own = threading.get_ident()
+    threads = gevent.get_hub().threadpool
+    assert threads.apply(lambda: workers.call(threading.get_ident)) == own
+
+
+def test_call_brings_errors_back(workers: Workers) -> None:
+    def fail() -> None:
+        raise ValueError("broken")
+
+    def attempt() -> str:
+        with pytest.raises(ValueError, match="broken"):
+            workers.call(fail)
+        return "told"
+
+    assert gevent.get_hub().threadpool.apply(attempt) == "told"
+
+
+@pytest.fixture(autouse=True)
+def no_loop_errors() -> Iterator[None]:
+    hub = gevent.get_hub()
+    errors: list[Any] = []
+    before, hub.handle_error = hub.handle_error, lambda *args: errors.append(args)
+    yield
+    hub.handle_error = before
+    assert errors == []
