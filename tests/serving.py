@@ -29,7 +29,9 @@ class Server:
         self.url = f"http://127.0.0.1:{port}"
         self.command = command
         self.env = {**os.environ, **env}
-        self._log = tempfile.NamedTemporaryFile("w+", prefix="server-", suffix=".log", delete=False)
+        descriptor, name = tempfile.mkstemp(prefix="server-", suffix=".log")
+        self._log = os.fdopen(descriptor, "w")
+        self._log_path = Path(name)
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
@@ -67,7 +69,7 @@ class Server:
     @property
     def log(self) -> str:
         """Everything the server printed so far."""
-        return Path(self._log.name).read_text()
+        return self._log_path.read_text()
 
     def __enter__(self) -> Server:
         self.start()
@@ -76,7 +78,7 @@ class Server:
     def __exit__(self, *exc_info: object) -> None:
         self.stop()
         self._log.close()
-        Path(self._log.name).unlink()
+        self._log_path.unlink()
 
 
 def free_port() -> int:

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 import webpy_socketio
 from webpy_socketio.reasons import REASONS
 from webpy_socketio.settings import Settings

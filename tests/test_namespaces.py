@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 import pytest
+
 from webpy_socketio import NoSocket, Refused, send
 from webpy_socketio.events import Events
 from webpy_socketio.testing import TestClient, TestServer

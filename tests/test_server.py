@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from webpy_socketio import SettingsError, SocketIOServer
 from webpy_socketio.server import _sort
 
@@ -29,7 +30,7 @@ def test_the_listener_comes_from_the_settings(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_an_unknown_option_is_told_with_the_one_that_was_meant() -> None:
-    with pytest.raises(SettingsError, match="unknown option 'ping_intervall'. Did you mean 'ping_interval'"):
+    with pytest.raises(SettingsError, match=r"unknown option 'ping_intervall'\. Did you mean 'ping_interval'"):
         SocketIOServer(("127.0.0.1", 0), application, ping_intervall=5)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+
 from webpy_socketio import NoSocket, UnsendableValue, broadcast, broadcast_channel, send
 from webpy_socketio.events import Events
 from webpy_socketio.shortcuts import set_current
@@ -63,7 +64,7 @@ def test_nobody_is_there(server: TestServer) -> None:
 
 def test_no_server_runs() -> None:
     set_current(None)
-    with pytest.raises(NoSocket, match="no Socket.IO server runs in this process"):
+    with pytest.raises(NoSocket, match=r"no Socket\.IO server runs in this process"):
         broadcast("x")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from webpy_socketio import AckTimeout, Disconnected, EventError, UnsendableValue
 from webpy_socketio.events import Events
 from webpy_socketio.sockets import Socket

@@ -14,6 +14,7 @@ from typing import Any
 import gevent
 import web
 from gevent.pywsgi import WSGIServer
+
 from webpy_socketio import *
 
 MOUNT = os.environ.get("MOUNT", "plain")

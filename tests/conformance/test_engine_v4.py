@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from tests.conformance.invalid import BROKEN_BASE64, BROKEN_ENGINE, BROKEN_FRAMES, BROKEN_PAYLOADS
 from tests.conformance.targets import differs, ours_only
 from tests.conformance.wire import (
     BINARY,
@@ -300,7 +301,7 @@ def test_packets_without_effect(joined: Any, packet: str) -> None:
     joined.echoes()
 
 
-@pytest.mark.parametrize("packet", ["2", "2probe", "", "7", "9", "a", "abc", " 4", "\u0664", "€", "B", "-1"])
+@pytest.mark.parametrize("packet", BROKEN_ENGINE)
 def test_packets_that_end_the_session(joined: Any, packet: str) -> None:
     joined.provoke(packet)
     joined.wait_closed()
@@ -395,7 +396,7 @@ def test_packets_after_a_close_are_dropped(polling: PollingClient, witness: WebS
     witness.echoes()
 
 
-@pytest.mark.parametrize("body", ["", RS, "abc", f"{RS}3", f"3{RS}", f"3{RS}{RS}3"])
+@pytest.mark.parametrize("body", BROKEN_PAYLOADS)
 def test_malformed_payload(polling: PollingClient, body: str) -> None:
     held = polling.hold_get()
     let_read(polling.server)
@@ -406,7 +407,7 @@ def test_malformed_payload(polling: PollingClient, body: str) -> None:
 
 
 @ours_only
-@pytest.mark.parametrize("text", ["AQID_-==", "AQIDBA", "AQ*IDBA=", "A", "=", "AQIDBA==x", "AQ ID"])
+@pytest.mark.parametrize("text", BROKEN_BASE64)
 def test_base64_that_is_not_clean(polling: PollingClient, text: str) -> None:
     polling.join()
     assert polling.post(f'451-["message",{{"_placeholder":true,"num":0}}]{RS}b{text}').status == 400
@@ -588,20 +589,6 @@ def test_pong_frame_carries_the_data_of_the_ping(calm: Server, data: bytes) -> N
     while bytes([0x80 | PONG, len(data)]) + data not in head:
         head += stream.recv(4096)
     stream.close()
-
-
-BROKEN_FRAMES = [
-    ("unmasked", frame(TEXT, b"3", masked=False), 1002),
-    ("reserved bit", frame(TEXT, b"3", reserved=4), 1002),
-    ("unknown opcode", frame(3, b""), 1002),
-    ("continuation of nothing", frame(CONTINUATION, b"3"), 1002),
-    ("message inside a message", frame(TEXT, b"3", fin=False) + frame(TEXT, b"3"), 1002),
-    ("fragmented ping", frame(PING, b"", fin=False), 1002),
-    ("long ping", frame(PING, b"x" * 126), 1002),
-    ("invalid UTF-8", frame(TEXT, b"3\xff"), 1007),
-    ("surrogate in UTF-8", frame(TEXT, b"3\xed\xa0\x80"), 1007),
-    ("unfinished UTF-8", frame(TEXT, b"3\xe2\x82"), 1007),
-]
 
 
 @pytest.mark.parametrize(("data", "code"), [row[1:] for row in BROKEN_FRAMES], ids=[row[0] for row in BROKEN_FRAMES])

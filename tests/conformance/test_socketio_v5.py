@@ -12,23 +12,20 @@ from typing import Any
 
 import pytest
 
+from tests.conformance.invalid import (
+    BROKEN_BINARY,
+    BROKEN_CONNECTS,
+    INVALID,
+    NOT_JOINED,
+    ONE,
+    OTHER_NAMESPACES,
+    TWO,
+    holder,
+    holders,
+)
 from tests.conformance.targets import ours_only
 from tests.conformance.wire import Client, Packet, PollingClient, let_read, open_client, open_websocket
 from tests.serving import Server
-
-ONE = b"\x01\x02\x03"
-TWO = b"\x04\x05\x06\x07"
-
-
-def holder(number: Any) -> str:
-    """The place of an attachment."""
-    return f'{{"_placeholder":true,"num":{number}}}'
-
-
-def holders(count: int) -> str:
-    """The places of so many attachments."""
-    return ",".join(holder(number) for number in range(count))
-
 
 # Connecting to a namespace
 
@@ -98,21 +95,6 @@ def test_event_to_a_namespace_that_refused(joined: Client) -> None:
     joined.wait_closed()
 
 
-BROKEN_CONNECTS = [
-    "40[]",
-    '40["x"]',
-    "40null",
-    '40"token"',
-    "40true",
-    "40{",
-    "40{}x",
-    "40{'a':1}",
-    "40/custom,[]",
-    "40/custom,null",
-    '40{"a":NaN}',
-]
-
-
 @pytest.mark.parametrize("packet", BROKEN_CONNECTS)
 def test_connect_with_a_broken_payload(client: Client, packet: str) -> None:
     client.provoke(packet)
@@ -131,24 +113,6 @@ def test_connect_twice_in_one_payload(client: Client) -> None:
 
 
 # State
-
-
-OTHER_NAMESPACES = [
-    '42/custom,["message","x"]',
-    "41/custom,",
-    "43/custom,0[]",
-    '42/random,["message","x"]',
-    '44{"message":"x"}',
-]
-NOT_JOINED = [
-    '42["message","x"]',
-    '420["message","x"]',
-    "41",
-    "430[]",
-    pytest.param(f'451-["message",{holder(0)}]', marks=ours_only),
-    pytest.param(f"461-0[{holder(0)}]", marks=ours_only),
-    *OTHER_NAMESPACES,
-]
 
 
 @pytest.mark.parametrize("packet", NOT_JOINED)
@@ -348,59 +312,6 @@ def test_event_that_nobody_handles(joined: Client, packet: str) -> None:
     joined.echoes()
 
 
-INVALID = [
-    "4",
-    "4abc",
-    "47",
-    "4-1",
-    "4\u0662[]",
-    "42{}",
-    '42"message"',
-    "42null",
-    "42[]",
-    "42[null]",
-    "42[true]",
-    '42[{"a":1}]',
-    '42[["message"]]',
-    "42[",
-    '42["message"',
-    '42["message",]',
-    '42["message"]]',
-    '42["message"]x',
-    "42['message']",
-    '42["message",NaN]',
-    '42["message",Infinity]',
-    '42["message",-Infinity]',
-    '42["message",01]',
-    '42["message",.5]',
-    '42["message","\n"]',
-    '42["message",undefined]',
-    "42abc[]",
-    '42abc["message-with-ack"]',
-    '42-1["message-with-ack"]',
-    '42\u0661["message-with-ack"]',
-    '42["connect"]',
-    '42["connect_error"]',
-    '42["disconnect"]',
-    '42["disconnecting"]',
-    '42["newListener"]',
-    '42["removeListener"]',
-    "41{}",
-    "41[]",
-    '41"bye"',
-    "43{}",
-    "430{}",
-    "430null",
-    '430"x"',
-    "430[",
-    '44{"message":"x"}',
-    '44"x"',
-    pytest.param("42", marks=ours_only),
-    pytest.param("420", marks=ours_only),
-    pytest.param("42/custom,", marks=ours_only),
-]
-
-
 @pytest.mark.parametrize("packet", INVALID)
 def test_invalid_packet(joined: Client, packet: str) -> None:
     joined.provoke(packet)
@@ -584,46 +495,6 @@ def test_attachments_in_posts_of_their_own(polling: PollingClient) -> None:
     for packet in (f'452-["message",{holders(2)}]', ONE, TWO):
         polling.send(packet)
     polling.receives(f'452-["message-back",{holders(2)}]', ONE, TWO)
-
-
-BROKEN_BINARY: list[Any] = [
-    ["45"],
-    ["46"],
-    ["45-"],
-    ['45["message"]'],
-    ['45-["message"]'],
-    ['450-["message"]'],
-    ["450-"],
-    ["460-0[]"],
-    ['45-1-["message"]'],
-    ['451.5-["message"]'],
-    ['451["message"]'],
-    ['45a-["message"]'],
-    ['45\u0661-["message"]'],
-    ["4511-" + f'["message",{holders(11)}]'],
-    ["45999999999999999999-" + f'["message",{holder(0)}]'],
-    [f'451-["message",{holder(1)}]', ONE],
-    [f'451-["message",{holder(-1)}]', ONE],
-    [f'451-["message",{holder(1e9)}]', ONE],
-    ['451-["message",{"_placeholder":true}]', ONE],
-    ['451-["message",{"_placeholder":true,"num":"0"}]', ONE],
-    ['451-["message",{"_placeholder":true,"num":null}]', ONE],
-    ['451-["message",{"_placeholder":true,"num":true}]', ONE],
-    ['451-["message",{"_placeholder":true,"num":[0]}]', ONE],
-    [f'451-[{holder(0)},"x"]', ONE],
-    [f'451-{{"a":{holder(0)}}}', ONE],
-    ['451-["connect"]', ONE],
-    [f'451-["message",{holder(0)}]', '42["message","x"]'],
-    [f'452-["message",{holders(2)}]', ONE, '42["message","x"]'],
-    [f'451-["message",{holder(0)}]', "41"],
-    [f'451-["message",{holder(0)}]', f'451-["message",{holder(0)}]'],
-    [f'451-["message",{holder(0)}]', "40/custom,"],
-    [ONE],
-    [f"461-0{holder(0)}", ONE],
-    pytest.param(["451-"], marks=ours_only),
-    pytest.param(['45 1-["message"]'], marks=ours_only),
-    pytest.param([f'451-["message",{holder(0.5)}]', ONE], marks=ours_only),
-]
 
 
 @pytest.mark.parametrize("packets", BROKEN_BINARY, ids=str)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gevent
 import pytest
 from gevent.event import Event
+
 from webpy_socketio.backplane.memory import MemoryBackplane
 from webpy_socketio.events import Events
 from webpy_socketio.hub import Hub

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import gevent
 import pytest
 from gevent.event import Event
+
 from webpy_socketio.transports.streams import KEY, Connection, Stream, find_connection
 
 

@@ -11,6 +11,9 @@ from typing import Any
 import gevent
 import pytest
 from gevent.event import Event
+from websockets.frames import Frame, Opcode
+from websockets.protocol import CLIENT, Protocol
+
 from webpy_socketio.backplane.memory import MemoryBackplane
 from webpy_socketio.engine.session import Session
 from webpy_socketio.events import Events
@@ -21,8 +24,6 @@ from webpy_socketio.transports.streams import Stream
 from webpy_socketio.transports.websocket import WebSocket
 from webpy_socketio.transports.workers import Workers
 from webpy_socketio.wire.dialects import V4
-from websockets.frames import Frame, Opcode
-from websockets.protocol import CLIENT, Protocol
 
 
 class Client:

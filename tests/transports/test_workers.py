@@ -12,6 +12,7 @@ import gevent
 import pytest
 from gevent.event import Event
 from gevent.local import local
+
 from webpy_socketio.transports.workers import Workers
 
 

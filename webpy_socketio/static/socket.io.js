@@ -357,7 +357,7 @@ class Manager extends Emitter {
     this.uri = origin;
     this.nsps = new Map();
     this.opts = {
-      path: "/socket.io", query, transports: ["polling", "websocket"], upgrade: true, timeout: 20000, autoConnect: true,
+      path: io.path, query, transports: ["polling", "websocket"], upgrade: true, timeout: 20000, autoConnect: true,
       reconnection: true, reconnectionAttempts: Infinity, reconnectionDelay: 1000, reconnectionDelayMax: 5000,
       randomizationFactor: 0.5, ...options,
     };
@@ -457,7 +457,7 @@ class Socket extends Emitter {
     if (!(manager instanceof Manager)) {
       options = namespace || {};
       namespace = "/";
-      const path = "/" + (options.resource || "socket.io");
+      const path = options.resource ? "/" + options.resource : io.path;
       manager = new Manager(hostUrl(manager, options), { path, ...options, autoConnect: false });
     }
     manager.nsps.set(namespace, this);
@@ -665,5 +665,5 @@ function io(url, options) {
   return manager.socket(namespace, options);
 }
 
-global.io = Object.assign(io, { io, connect: io, Manager, Socket, protocol: 5 });
+global.io = Object.assign(io, { io, connect: io, Manager, Socket, protocol: 5, path: "/socket.io" });
 })(globalThis);

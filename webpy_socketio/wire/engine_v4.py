@@ -17,6 +17,7 @@ from .packets import EnginePacket, EngineType
 
 SEPARATOR = b"\x1e"
 TYPES = {kind.value: kind for kind in EngineType}
+PREFIXES = {kind: kind.value.encode() for kind in EngineType}
 MESSAGE = EngineType.MESSAGE
 
 
@@ -47,7 +48,7 @@ def decode_payload(body: bytes) -> Iterator[EnginePacket]:
 
 def encode_frames(kind: EngineType, text: bytes, attachments: Iterable[bytes], base64_only: bool) -> bytes:
     """Encode a packet and its attachments as WebSocket frames, in one piece so that nothing comes between them."""
-    frames = _frame(Opcode.TEXT, kind.value.encode() + text)
+    frames = _frame(Opcode.TEXT, PREFIXES[kind] + text)
     for data in attachments:
         frames += _frame(Opcode.TEXT, b"b" + base64.b64encode(data)) if base64_only else _frame(Opcode.BINARY, data)
     return frames
@@ -55,7 +56,7 @@ def encode_frames(kind: EngineType, text: bytes, attachments: Iterable[bytes], b
 
 def encode_piece(kind: EngineType, text: bytes, attachments: Iterable[bytes]) -> bytes:
     """Encode a packet and its attachments as a piece of a payload, for :func:`join_payload`."""
-    packets = [kind.value.encode() + text]
+    packets = [PREFIXES[kind] + text]
     packets += (b"b" + base64.b64encode(data) for data in attachments)
     return SEPARATOR.join(packets)
 

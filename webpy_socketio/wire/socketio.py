@@ -38,6 +38,8 @@ def encode_packet(packet: SocketPacket, max_attachments: int) -> EncodedPacket:
     """
     kind, namespace, data, packet_id, _ = packet
     json, attachments = (b"", []) if data is None else encode_value(data)
+    if kind is EVENT and not attachments and packet_id is None and namespace == "/":
+        return EncodedPacket(b"2" + json, attachments)  # nearly all traffic
     if attachments:
         if kind not in BINARY_TYPES:
             raise UnsendableValue("data", "holds binary values, which only events and acknowledgements carry")
