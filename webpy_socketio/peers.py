@@ -91,14 +91,14 @@ class Peer:
         if kind is SocketType.CONNECT:
             self._connect(packet)
             return
-        if entry is None:
-            if self._left is None or namespace not in self._left:
-                raise RuleBroken("a packet came for a namespace that was not joined")
-            return  # it was on its way when the server put the client out
+        if entry is None and (self._left is None or namespace not in self._left):
+            raise RuleBroken("a packet came for a namespace that was not joined")
         if packet.attachments:
             self._assembler = Assembler(packet)
             return
         self._assembler = None
+        if entry is None:
+            return  # it was on its way when the server put the client out
         if kind is SocketType.EVENT or kind is SocketType.BINARY_EVENT:
             self._enqueue(entry[1].event, entry[0], packet)
         elif kind is SocketType.ACK or kind is SocketType.BINARY_ACK:
@@ -131,7 +131,6 @@ class Peer:
             self.joined = True
         elif self._is_current(socket):
             del self._sockets[socket.namespace]
-            self._remember_leaving(socket.namespace)
 
     def _end(self, name: str, reason: Reason) -> None:
         socket, namespace = self._sockets.pop(name)

@@ -74,8 +74,13 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
 
     def log_request(self) -> None:
         """Write the access log, but not a line for each packet that comes or goes."""
-        if not (self.environ.get(ROUTINE) and self.code in (101, 200)):
+        environ = getattr(self, "environ", None) or {}  # there is none of a request that could not be read
+        if not (environ.get(ROUTINE) and self.code in (101, 200)):
             super().log_request()
+
+    def _handle_client_error(self, ex: Exception) -> Any:
+        """Answer a request that cannot be read; a client that went away meanwhile is not worth a word."""
+        return None if isinstance(ex, OSError) else super()._handle_client_error(ex)
 
     def _unread(self) -> bytes:
         """What the client sent after its request, and was read from the socket together with it."""

@@ -32,6 +32,7 @@ from .wire.dialects import find_dialect
 #: Set in the environ of a request whose success is not worth a line in the access log.
 ROUTINE = "webpy_socketio.routine"
 PRIVATE_PREFIXES = ("wsgi.", "gunicorn.", "gevent.", "werkzeug.", "webpy_socketio.")
+LONGEST_LENGTH = 15  # digits; more are no length of anything
 NO_STORE = ("Cache-Control", "no-store")
 
 
@@ -96,6 +97,8 @@ class Door:
         environ[ROUTINE] = True
         upgrading = _wants_websocket(environ)
         session = self._known_session(query, transport, upgrading)
+        if session is None and environ["REQUEST_METHOD"] != "GET":
+            raise RequestRefused(2, "Bad handshake method")
         if upgrading != (transport == "websocket"):
             raise RequestRefused(3, "Bad request")
         if session is None:
@@ -138,8 +141,6 @@ class Door:
     def _open(
         self, environ: dict[str, Any], query: Mapping[str, str], transport: str, surround: Surround | None
     ) -> Session:
-        if environ["REQUEST_METHOD"] != "GET":
-            raise RequestRefused(2, "Bad handshake method")
         if not self._origins.allows(environ):
             origin = printable(environ.get("HTTP_ORIGIN", ""))
             logger.warning("refused a page of %s: add that origin to cors_origins to let it connect", origin)
@@ -159,7 +160,7 @@ class Door:
     def _refuse(self, environ: Mapping[str, Any], error: RequestRefused) -> Answer:
         self.hub.services.counters.refused[error.code] += 1
         headers = self._origins.headers(environ)
-        if _wants_websocket(environ):
+        if _wants_websocket(environ) and "websocket" in self.settings.transports:
             status = "503 Service Unavailable" if error.status.startswith("503") else "400 Bad Request"
             body = error.message.encode()
             headers += [("Connection", "close"), ("Content-Type", "text/html")]
@@ -191,7 +192,9 @@ class Door:
             elif session.candidate is reserved:
                 session.abandon()
 
-        reserved = object()
+        def reserved() -> None:
+            """There is no WebSocket yet that could be dismissed."""
+
         if not is_new:
             session.candidate = reserved
         connection.taker, connection.on_failure = take, fail
@@ -211,11 +214,11 @@ class Door:
         return Answer("500 Internal Server Error", [("Content-Length", "0")])
 
     def _post(self, environ: dict[str, Any], query: Mapping[str, str], polling: Polling, session: Session) -> Answer:
-        headers = [NO_STORE, *self._origins.headers(environ)]
+        headers = self._polling_headers(environ)
         if environ.get("CONTENT_TYPE", "") == "application/octet-stream":
             self.hub.end(session, TRANSPORT_ERROR)
             return _plain("400 Bad Request", headers)
-        if not polling.begin_post():
+        if not polling.begin_post(find_connection(environ)):
             return _plain("400 Bad Request", [*headers, ("Connection", "close")])
         try:
             body = self._read(environ, polling)
@@ -228,16 +231,21 @@ class Door:
             polling.end_post()
         return _plain(result.status, headers, result.body)
 
+    def _polling_headers(self, environ: Mapping[str, Any]) -> Headers:
+        """The headers of every answer to a GET or POST of a session."""
+        agent = environ.get("HTTP_USER_AGENT", "")
+        old_explorer = [("X-XSS-Protection", "0")] if ";MSIE" in agent or "Trident/" in agent else []
+        return [NO_STORE, *old_explorer, *self._origins.headers(environ)]
+
     def _read(self, environ: Mapping[str, Any], polling: Polling) -> bytes | None:
         """Read the body of a request; None if it is above the limit, which its length may tell before it is read."""
         limit = self.settings.max_payload
         length = environ.get("CONTENT_LENGTH", "")
-        if length.isascii() and length.isdigit() and len(length) < 16:
-            if int(length) > limit:
+        wanted = limit + 1
+        if length.isascii() and length.isdigit():
+            if len(length) > LONGEST_LENGTH or int(length) > limit:
                 return None
             wanted = int(length)
-        else:
-            wanted = limit + 1
         try:
             body: bytes = environ["wsgi.input"].read(wanted)
         except OSError:
@@ -249,7 +257,7 @@ class Door:
     def _polling_answer(
         self, environ: Mapping[str, Any], query: Mapping[str, str], result: PollResult, session: Session
     ) -> Answer:
-        headers = [NO_STORE, *self._origins.headers(environ)]
+        headers = self._polling_headers(environ)
         if not result.body:
             return _plain(result.status, headers)
         body, kind = result.body, "text/plain; charset=UTF-8"
@@ -257,9 +265,6 @@ class Door:
             body, kind = jsonp.wrap(body, query["j"]), "text/javascript; charset=UTF-8"
         if self.settings.cookie and "sid" not in query:
             headers.append(("Set-Cookie", f"{self.settings.cookie}={session.sid}; Path=/; HttpOnly; SameSite=Lax"))
-        agent = environ.get("HTTP_USER_AGENT", "")
-        if ";MSIE" in agent or "Trident/" in agent:
-            headers.append(("X-XSS-Protection", "0"))
         threshold = self.settings.compression_threshold
         if threshold and len(body) >= threshold:
             coding = choose_coding(environ.get("HTTP_ACCEPT_ENCODING", ""))

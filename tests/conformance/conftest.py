@@ -5,17 +5,16 @@ Each set of settings is started once, when a test first asks for it, and shared 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
-from tests.conformance.targets import start_server
-from tests.conformance.wire import Client, PollingClient, open_client
+from tests.conformance.phrases import LIMIT
+from tests.conformance.targets import StartServer, start_server
+from tests.conformance.wire import Client, PollingClient, WebSocketClient, open_client, open_websocket
 from tests.serving import Server
-
-StartServer = Callable[..., Server]
 
 
 @pytest.fixture(scope="session")
@@ -73,3 +72,27 @@ def polling(calm: Server) -> Iterator[PollingClient]:
     opened = PollingClient(calm)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def witness(calm: Server) -> Iterator[WebSocketClient]:
+    """A client that hears what the others announce."""
+    socket = open_websocket(calm)
+    socket.join()
+    yield socket
+    socket.close()
+
+
+@pytest.fixture
+def websocket(calm: Server) -> Iterator[WebSocketClient]:
+    """A session by WebSocket that has joined "/"."""
+    socket = open_websocket(calm)
+    socket.join()
+    yield socket
+    socket.close()
+
+
+@pytest.fixture
+def narrow(servers: StartServer) -> Server:
+    """A server that takes 1000 bytes at most."""
+    return servers(max_payload=LIMIT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, TypeVar
 
@@ -28,6 +29,7 @@ NODE_NAMES = {
 
 ours_only = pytest.mark.skipif(ON_NODE, reason="Socket.IO's own server does otherwise, on purpose or by mistake")
 
+StartServer = Callable[..., Server]
 Value = TypeVar("Value")
 
 

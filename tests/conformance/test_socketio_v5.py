@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 import time
-from typing import Any
 
 import pytest
 
@@ -23,7 +22,7 @@ from tests.conformance.invalid import (
     holder,
     holders,
 )
-from tests.conformance.targets import ours_only
+from tests.conformance.targets import StartServer, ours_only
 from tests.conformance.wire import Client, Packet, PollingClient, let_read, open_client, open_websocket
 from tests.serving import Server
 
@@ -213,7 +212,7 @@ def test_binary_event_under_way_when_the_server_put_the_client_out(joined: Clien
 
 
 @pytest.fixture
-def impatient(servers: Any) -> Server:
+def impatient(servers: StartServer) -> Server:
     """A server that soon gives up on clients that join nothing."""
     return servers(connect_timeout=0.3)
 

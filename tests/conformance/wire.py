@@ -203,7 +203,7 @@ class Client:
 class PollingClient(Client):
     """An Engine.IO session by long-polling, each request on a connection of its own."""
 
-    def __init__(self, server: Address, headers: dict[str, str] | None = None, **query: str | None) -> None:
+    def __init__(self, server: Address, headers: dict[str, str] | None = None, /, **query: str | None) -> None:
         self.server = server
         self.headers = headers or {}
         self.query = polling_query(**query)
@@ -287,7 +287,7 @@ class PollingClient(Client):
 class WebSocketClient(Client):
     """An Engine.IO session by WebSocket, or the attempt to move one there."""
 
-    def __init__(self, server: Address, headers: dict[str, str] | None = None, **query: str | None) -> None:
+    def __init__(self, server: Address, headers: dict[str, str] | None = None, /, **query: str | None) -> None:
         self.server = server
         self.last: Packet = ""
         self._exit = contextlib.ExitStack()

@@ -129,7 +129,7 @@ def echoes_or_ends(client: Client, *packets: Packet) -> None:
         answer = client.receive()
     except (ConnectionClosed, AssertionError):
         return
-    assert answer in (f"6{RS}1", "6", "1") or str(answer).startswith('42["message-back"'), str(answer)[:80]
+    assert answer in (f"6{RS}1", "6", "1") or '["message-back"' in str(answer), str(answer)[:80]
 
 
 # Packets
@@ -271,10 +271,14 @@ def test_deep_with_an_attachment(joined: Client, depth: int) -> None:
     echoes_or_ends(joined, f'451-["message",{"[" * depth}{holder(0)}{"]" * depth}]', ONE)
 
 
-@pytest.mark.parametrize("depth", [1000, 40_000])
+@pytest.mark.parametrize("depth", DEPTHS)
 def test_deep_auth(client: Client, depth: int) -> None:
     client.provoke(f'40{{"a":{nested(depth)}}}')
-    client.drain() if depth > 1000 else client.receive()
+    try:
+        answer = client.receive()
+    except (ConnectionClosed, AssertionError):
+        return
+    assert answer in (f"6{RS}1", "6", "1") or str(answer).startswith('40{"sid"')
 
 
 @pytest.mark.parametrize(
@@ -306,7 +310,8 @@ def test_too_many_attachments(joined: Client, count: int) -> None:
 
 
 def test_one_attachment_in_a_thousand_places(joined: Client) -> None:
-    echoes_or_ends(joined, f'451-["message",{",".join([holder(0)] * 1000)}]', ONE)
+    joined.send(f'451-["nobody",{",".join([holder(0)] * 1000)}]', ONE)
+    joined.echoes()
 
 
 def test_binary_acks_nobody_waits_for(joined: Client) -> None:
@@ -372,12 +377,16 @@ def test_post_that_only_says_it_is_long(polling: PollingClient) -> None:
 
 
 def test_post_without_an_end(polling: PollingClient) -> None:
-    headers = {"Transfer-Encoding": "chunked"}
-    post = Exchange(polling.server).begin("POST", polling.target(), headers)
-    with pytest.raises(OSError):
-        for _ in range(1000):
-            post.send(b"10000\r\n" + b"x" * 65536 + b"\r\n")
-    polling.drain()
+    post = Exchange(polling.server).begin("POST", polling.target(), {"Transfer-Encoding": "chunked"})
+    answered = False
+    for _ in range(100):
+        post.send(b"10000\r\n" + b"x" * 65536 + b"\r\n")
+        answered = not post.is_silent(0.01)
+        if answered:
+            break
+    assert answered, "the server reads on and on"
+    assert post.answer().status == 413
+    polling.echoes()
 
 
 @pytest.mark.parametrize("pieces", [1, 2, 50])

@@ -101,8 +101,8 @@ class Session:
         self.outbox = Outbox(settings.max_outbox_packets, settings.max_outbox_bytes)
         #: Why the session ended, once it did.
         self.reason: Reason | None = None
-        #: The transport that tries to take over, if any: only one may at a time.
-        self.candidate: Any = None
+        #: Dismisses the transport that tries to take over, if any does: only one may at a time.
+        self.candidate: Callable[[], None] | None = None
         #: The transport's own object, where it needs one from request to request.
         self.carrier: Any = None
         #: Whether we stopped reading from the client, because its handlers have not caught up.
@@ -196,17 +196,22 @@ class Session:
         if self.is_open:
             self.reason = reason
             self.step(Step.CLOSE)
-            self.write = None
-            self._wake()
+            self._stop_sending()
 
     def end(self, reason: Reason) -> None:
         """Close now; what is still queued is thrown away."""
         if self.state is not State.CLOSED:
             self.reason = self.reason or reason
             self.step(Step.END)
-            self.write = None
             self.outbox.clear()
-            self._wake()
+            self._stop_sending()
+
+    def _stop_sending(self) -> None:
+        self.write = None
+        dismiss, self.candidate = self.candidate, None
+        if dismiss is not None:
+            dismiss()
+        self._wake()
 
     def _wake(self) -> None:
         if self.wake is not None:

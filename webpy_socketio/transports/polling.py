@@ -32,13 +32,14 @@ class PollResult(NamedTuple):
 class Polling:
     """Carries one session over HTTP requests."""
 
-    __slots__ = ("_hub", "_parked", "_posting", "_session")
+    __slots__ = ("_hub", "_parked", "_posting", "_session", "_uploading")
 
     def __init__(self, session: Session, hub: Hub) -> None:
         self._session = session
         self._hub = hub
         self._parked = False
         self._posting = False
+        self._uploading: Connection | None = None
 
     def get(self, connection: Connection | None) -> PollResult:
         """Answer a GET with what is queued, or hold it until there is something. May wait."""
@@ -76,18 +77,22 @@ class Polling:
             self._wait_for_handlers()
         return PollResult(OK, b"ok")
 
-    def begin_post(self) -> bool:
+    def begin_post(self, connection: Connection | None) -> bool:
         """Note that a body is being read; if there is one already the session ends, and False is returned."""
         if self._posting:
             logger.debug("%s: a second POST came while one was read", self._session)
+            if self._uploading is not None:
+                self._uploading.abort()
             self._hub.end(self._session, TRANSPORT_ERROR)
             return False
         self._posting = True
+        self._uploading = connection
         return True
 
     def end_post(self) -> None:
         """Note that the body has been dealt with."""
         self._posting = False
+        self._uploading = None
 
     def fail_post(self) -> None:
         """The body did not arrive as promised."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _socket
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -51,6 +52,11 @@ class Connection:
 
         watcher.start(look)
         return stop
+
+    def abort(self) -> None:
+        """Break the connection off, whatever is being read or written."""
+        with contextlib.suppress(OSError):
+            self._socket._sock.shutdown(_socket.SHUT_RDWR)
 
     def detach(self, rest: Callable[[], bytes]) -> None:
         """Hand the connection to its taker; the HTTP server must not touch it again."""

@@ -32,7 +32,17 @@ DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 class WebSocket:
     """Carries one session over one WebSocket; at first as a candidate, if the session is on polling still."""
 
-    __slots__ = ("_closing", "_fragments", "_hub", "_protocol", "_send_now", "_session", "_stream", "_text")
+    __slots__ = (
+        "_closing",
+        "_fragments",
+        "_hub",
+        "_is_candidate",
+        "_protocol",
+        "_send_now",
+        "_session",
+        "_stream",
+        "_text",
+    )
 
     def __init__(self, stream: Stream, session: Session, hub: Hub) -> None:
         self._stream = stream
@@ -43,6 +53,7 @@ class WebSocket:
         self._text: bool | None = None  # whether the message that is arriving in fragments is text
         self._fragments = bytearray()
         self._closing = False
+        self._is_candidate = False
 
     # Begin.
 
@@ -57,7 +68,8 @@ class WebSocket:
 
     def probe(self, early: bytes) -> None:
         """Try to take over a session from polling."""
-        self._session.candidate = self
+        self._is_candidate = True
+        self._session.candidate = self._dismiss
         services = self._hub.services
         services.deadlines.add(services.runner.now() + self._hub.settings.upgrade_timeout, self._give_up, None)
         self._listen(early)
@@ -122,7 +134,7 @@ class WebSocket:
             logger.debug("%s: %s", session, error)
             self._refuse_packet()
         else:
-            if session.candidate is self:
+            if self._is_candidate:
                 self._try(packet)
             else:
                 self._hub.receive(session, packet)
@@ -130,7 +142,7 @@ class WebSocket:
                     self._pause()
 
     def _refuse_packet(self) -> None:
-        if self._session.candidate is self:
+        if self._is_candidate:
             self._give_up(None, 0)
         else:
             self._hub.end(self._session, PARSE_ERROR)
@@ -150,9 +162,7 @@ class WebSocket:
         if isinstance(error, PayloadTooBig):
             logger.info("%s sent a message above max_payload: %s", self._session, error)
         self._shut()
-        if self._session.candidate is self:
-            self._session.abandon()
-        else:
+        if not self._abandon():
             closed = error is None and self._protocol.close_rcvd is not None
             self._hub.end(self._session, TRANSPORT_CLOSE if closed else TRANSPORT_ERROR)
 
@@ -168,6 +178,7 @@ class WebSocket:
                 session.wake()  # a GET that is held has to come back
         elif packet.type is EngineType.UPGRADE and session.is_open:
             release = session.wake
+            self._is_candidate = False
             session.upgrade("websocket", self._hub.services.runner.now())
             self._attach()
             if release is not None:
@@ -178,9 +189,20 @@ class WebSocket:
 
     def _give_up(self, _: object, now: float) -> None:
         """Stay on polling, if the upgrade has not happened."""
-        if self._session.candidate is self:
-            self._session.abandon()
+        if self._abandon():
             self._finish()
+
+    def _abandon(self) -> bool:
+        """Be no candidate any more; tells whether this was one."""
+        was_candidate, self._is_candidate = self._is_candidate, False
+        if was_candidate and self._session.candidate is not None:
+            self._session.abandon()
+        return was_candidate
+
+    def _dismiss(self) -> None:
+        """The session is over."""
+        self._is_candidate = False
+        self._finish()
 
     # Write.
 
@@ -205,7 +227,7 @@ class WebSocket:
         except OSError:
             self._broken()
             return False
-        if not taken and self._session.candidate is not self:
+        if not taken and not self._is_candidate:
             self._session.write = None
         return taken
 
@@ -258,7 +280,7 @@ class WebSocket:
             self._linger()
 
     def _linger(self) -> None:
-        """Closing at once would cost the client the close frame, if something it sent is still unread."""
+        """Wait for the client's own end: closing at once would cost it our close frame, if it was still sending."""
         self._stream.listen(self._discard)
         services = self._hub.services
         services.deadlines.add(services.runner.now() + LINGER, _close_late, weakref.ref(self._stream))
@@ -266,6 +288,11 @@ class WebSocket:
     def _discard(self) -> None:
         try:
             data = self._stream.receive()
+            if data:
+                self._protocol.receive_data(data)
+                self._protocol.events_received()
+                if b"" in self._protocol.data_to_send():
+                    self._stream.half_close()  # it answered our close frame, and now waits for this
         except OSError:
             data = b""
         if data == b"":
@@ -280,9 +307,7 @@ class WebSocket:
         """The connection is gone."""
         self._closing = True
         self._release()
-        if self._session.candidate is self:
-            self._session.abandon()
-        else:
+        if not self._abandon():
             self._hub.end(self._session, TRANSPORT_CLOSE)
 
     def _release(self) -> None:

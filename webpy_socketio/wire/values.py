@@ -24,6 +24,8 @@ from ..errors import PacketError, UnsendableValue
 BINARY = (bytes, bytearray, memoryview)
 HARMLESS = frozenset((str, int, bool, type(None), *BINARY))
 MOST_PARTS = 1_000_000
+#: Levels of lists and dicts in what a client sends: a little less than orjson can write back.
+MAX_DEPTH = 240
 TOO_DEEP = "is nested too deeply, or contains itself"
 
 
@@ -173,6 +175,13 @@ def _parts(value: Any) -> Iterable[tuple[str, Any]]:
 
 def decode_value(text: str) -> Any:
     """Return the value that a JSON text stands for. Raises PacketError if it is not JSON, or is nested too deeply."""
+    value = _load(text)
+    if text.count("[") + text.count("{") > MAX_DEPTH and _is_too_deep(value):
+        raise PacketError(f"nested more than {MAX_DEPTH} levels deep")
+    return value
+
+
+def _load(text: str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -183,6 +192,16 @@ def decode_value(text: str) -> Any:
         return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise PacketError(f"not JSON: {error}") from None
+
+
+def _is_too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        parts = (part for outer in level for part in (outer.values() if type(outer) is dict else outer))
+        level = [part for part in parts if type(part) is list or type(part) is dict]
+        if not level:
+            return False
+    return True
 
 
 def _refuse_constant(name: str) -> Any:
