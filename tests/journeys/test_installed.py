@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -13,7 +14,8 @@ import pytest
 import requests
 import socketio
 
-from tests.serving import ROOT, Server, free_port
+from tests.conformance.targets import require_node
+from tests.serving import CLIENTS, ROOT, Server, free_port
 
 PAGE = """
 class index:
@@ -66,6 +68,18 @@ def test_python_clients_chat_in_the_sample(sample: Server, transports: list[str]
             assert client.call("__subscribe__", "room-1") is True
         alice.emit("message", "hello")
         assert alice.receive(timeout=5) == bob.receive(timeout=5) == ["message", "hello"]
+    assert "Traceback" not in sample.log
+
+
+@pytest.mark.parametrize("transports", ["polling", "websocket", "polling,websocket"])
+@pytest.mark.parametrize("library", ["socket.io-client-3", "socket.io-client-4"])
+def test_official_clients_chat_in_the_sample(sample: Server, library: str, transports: str) -> None:
+    require_node()
+    command = ["node", str(CLIENTS / "chat.js"), library, sample.url, transports]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0, done.stderr
+    last = transports.rpartition(",")[2]
+    assert json.loads(done.stdout) == {"received": ["hello", "hello"], "transports": [last, last]}
     assert "Traceback" not in sample.log
 
 
