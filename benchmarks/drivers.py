@@ -97,12 +97,13 @@ class _Echo:
 
 
 class Visits:
-    """Connections that are opened, joined to the main namespace and closed with a closing handshake, over and over."""
+    """So many visitors at once, each replaced when it has left. An operation is a whole visit."""
 
-    def __init__(self, loop: Loop, port: int, count: int) -> None:
+    def __init__(self, loop: Loop, port: int, count: int, begin: Callable[[Visits], object]) -> None:
         self.operations = 0
-        self._loop = loop
-        self._port = port
+        self.loop = loop
+        self.port = port
+        self._begin = begin
         self._count = count
         self._present = 0
         self._stopping = False
@@ -119,20 +120,23 @@ class Visits:
     def stop(self) -> None:
         """Wait until the last visitor has left."""
         self._stopping = True
-        self._loop.run_until(lambda: self._present == 0)
+        self.loop.run_until(lambda: self._present == 0)
 
-    def _visit(self) -> None:
-        self._present += 1
-        WebSocket(self._loop, self._port, self._leave)
-
-    def _leave(self, websocket: WebSocket) -> None:
-        websocket.close(self._left)
-
-    def _left(self, _: WebSocket) -> None:
+    def left(self) -> None:
+        """A visit is over."""
         self._present -= 1
         self.operations += 1
         if not self._stopping:
             self._visit()
+
+    def _visit(self) -> None:
+        self._present += 1
+        self._begin(self)
+
+
+def visit_by_websocket(visits: Visits) -> None:
+    """Open a connection, join the main namespace, and close with a closing handshake."""
+    WebSocket(visits.loop, visits.port, lambda websocket: websocket.close(lambda _: visits.left()))
 
 
 class Heartbeats:

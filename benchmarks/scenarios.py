@@ -11,7 +11,7 @@ import fanout
 import longpolling
 from load import LoadError, Loop, close_websockets, open_websockets
 from processes import Server
-from upgrades import Upgrades
+from upgrades import UpgradingVisitor
 
 ECHO_SOCKETS = 50
 POLLING_CLIENTS = 20
@@ -148,11 +148,11 @@ def _fanout_single(loop: Loop, port: int) -> drivers.Driver:
 
 
 def _visits(loop: Loop, port: int) -> drivers.Driver:
-    return drivers.Visits(loop, port, VISITORS)
+    return drivers.Visits(loop, port, VISITORS, drivers.visit_by_websocket)
 
 
 def _upgrades(loop: Loop, port: int) -> drivers.Driver:
-    return Upgrades(loop, port, UPGRADING_VISITORS)
+    return drivers.Visits(loop, port, UPGRADING_VISITORS, UpgradingVisitor)
 
 
 def _heartbeats(loop: Loop, port: int) -> drivers.Driver:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from drivers import FOREVER
+from drivers import Visits
 from load import (
     CLOSE,
     GOODBYE,
     RECEIVE_BYTES,
     TEXT,
     Disconnected,
-    Loop,
     WrongData,
     check_upgrade,
     client_frame,
@@ -30,47 +29,10 @@ NOOP = b"6"
 Steps = Generator[None, None, None]
 
 
-class Upgrades:
-    """So many visitors at once, each replaced when it has left. An operation is a whole visit."""
-
-    def __init__(self, loop: Loop, port: int, count: int) -> None:
-        self.operations = 0
-        self.loop = loop
-        self.port = port
-        self._count = count
-        self._present = 0
-        self._stopping = False
-
-    def start(self) -> None:
-        """Let the first visitors in."""
-        for _ in range(self._count):
-            self._visit()
-
-    def tick(self) -> float:
-        """Nothing depends on the clock."""
-        return FOREVER
-
-    def stop(self) -> None:
-        """Wait until the last visitor has left."""
-        self._stopping = True
-        self.loop.run_until(lambda: self._present == 0)
-
-    def left(self) -> None:
-        """A visit is over."""
-        self._present -= 1
-        self.operations += 1
-        if not self._stopping:
-            self._visit()
-
-    def _visit(self) -> None:
-        self._present += 1
-        _Visitor(self)
-
-
-class _Visitor:
+class UpgradingVisitor:
     """One visit, written as a generator that is resumed whenever something has arrived on one of its connections."""
 
-    def __init__(self, driver: Upgrades) -> None:
+    def __init__(self, driver: Visits) -> None:
         self._driver = driver
         self._requests = Requests(driver.port)
         self._http = connect(driver.port)

@@ -27,7 +27,7 @@ from .transports.polling import OK, Polling, PollResult
 from .transports.streams import Connection, Stream, find_connection
 from .transports.websocket import WebSocket
 from .wire import jsonp
-from .wire.dialects import find_dialect
+from .wire.dialects import Dialect, find_dialect
 
 #: Set in the environ of a request whose success is not worth a line in the access log.
 ROUTINE = "webpy_socketio.routine"
@@ -101,16 +101,14 @@ class Door:
             raise RequestRefused(2, "Bad handshake method")
         if upgrading != (transport == "websocket"):
             raise RequestRefused(3, "Bad request")
-        if session is None:
-            session = self._open(environ, query, transport, surround)
-            if not upgrading:
-                return self._polling_answer(
-                    environ, query, PollResult(OK, _open_packet(self.hub, session, connection)), session
-                )
-        elif not upgrading:
+        if connection is not None and upgrading:
+            return self._accept(environ, query, session, connection, surround)
+        if session is not None:
             return self._poll(environ, query, session, connection)
-        assert connection is not None
-        return self._accept(environ, session, connection, is_new="sid" not in query)
+        session = self._open(environ, self._judge_newcomer(environ, query), transport, surround)
+        session.carrier = Polling(session, self.hub)
+        opening = self.hub.handshake(session, can_upgrade=connection is not None).piece(session.dialect)
+        return self._polling_answer(environ, query, PollResult(OK, opening), session)
 
     # Judge.
 
@@ -138,9 +136,8 @@ class Door:
             raise RequestRefused(3, "Bad request")
         return session
 
-    def _open(
-        self, environ: dict[str, Any], query: Mapping[str, str], transport: str, surround: Surround | None
-    ) -> Session:
+    def _judge_newcomer(self, environ: Mapping[str, Any], query: Mapping[str, str]) -> Dialect:
+        """Return the dialect of a client that may come in."""
         if not self._origins.allows(environ):
             origin = printable(environ.get("HTTP_ORIGIN", ""))
             logger.warning("refused a page of %s: add that origin to cors_origins to let it connect", origin)
@@ -150,12 +147,11 @@ class Door:
             raise RequestRefused(5, "Unsupported protocol version")
         if self.hub.draining:
             raise RequestRefused(3, "The server is stopping", "503 Service Unavailable")
-        if transport == "websocket":
-            _check_handshake(environ)
+        return dialect
+
+    def _open(self, environ: Mapping[str, Any], dialect: Dialect, transport: str, surround: Surround | None) -> Session:
         request = compact_environ(environ)
-        session = self.hub.open(dialect, transport, request, None if surround is None else surround(request))
-        session.carrier = Polling(session, self.hub) if transport == "polling" else None
-        return session
+        return self.hub.open(dialect, transport, request, None if surround is None else surround(request))
 
     def _refuse(self, environ: Mapping[str, Any], error: RequestRefused) -> Answer:
         self.hub.services.counters.refused[error.code] += 1
@@ -171,13 +167,24 @@ class Door:
 
     # WebSocket.
 
-    def _accept(self, environ: dict[str, Any], session: Session, connection: Connection, is_new: bool) -> Answer:
+    def _accept(
+        self,
+        environ: Mapping[str, Any],
+        query: Mapping[str, str],
+        known: Session | None,
+        connection: Connection,
+        surround: Surround | None,
+    ) -> Answer:
         """Answer 101; once that has gone out, a WebSocket takes the connection over."""
-        hub = self.hub
-        if not is_new and (session.candidate is not None or session.transport != "polling"
-                           or not session.is_open or not self.settings.allow_upgrades):  # fmt: skip
-            raise RequestRefused(3, "Bad request")
-        headers = _check_handshake(environ)
+        hub, is_new = self.hub, known is None
+        if known is None:
+            dialect = self._judge_newcomer(environ, query)
+            headers = _check_handshake(environ)
+            session = self._open(environ, dialect, "websocket", surround)
+        else:
+            session = known
+            self._judge_candidate(session)
+            headers = _check_handshake(environ)
 
         def take(raw: Any, early: bytes) -> None:
             websocket = WebSocket(Stream(raw), session, hub)
@@ -195,10 +202,14 @@ class Door:
         def reserved() -> None:
             """There is no WebSocket yet that could be dismissed."""
 
-        if not is_new:
-            session.candidate = reserved
+        session.candidate = None if is_new else reserved
         connection.taker, connection.on_failure = take, fail
         return Answer("101 Switching Protocols", headers + self._origins.headers(environ))
+
+    def _judge_candidate(self, session: Session) -> None:
+        polling = session.is_open and session.transport == "polling"
+        if not polling or session.candidate is not None or not self.settings.allow_upgrades:
+            raise RequestRefused(3, "Bad request")
 
     # Long-polling.
 
@@ -293,10 +304,6 @@ _KEYS = {
         "HTTP_SEC_FETCH_SITE", "HTTP_DNT",
     )
 }  # fmt: skip
-
-
-def _open_packet(hub: Hub, session: Session, connection: Connection | None) -> bytes:
-    return hub.handshake(session, can_upgrade=connection is not None).piece(session.dialect)
 
 
 def _plain(status: str, headers: Headers, body: bytes = b"") -> Answer:

@@ -342,7 +342,7 @@ def test_pending_get_of_a_client_that_never_answers(quick: Server) -> None:
 
 def test_ping_waits_for_the_next_get(quick: Server) -> None:
     client = PollingClient(quick)
-    time.sleep(0.4)
+    time.sleep(0.32)
     assert client.get().body == b"2"
     client.send("3")
 
