@@ -26,7 +26,7 @@ POLICY = (
     "form-action 'self'; frame-ancestors 'none'"
 )
 
-web.config.debug = False  # its reloader would import this module twice, and so bind each event twice
+web.config.debug = False  # visitors shall not see the source in a traceback
 web.config.session_parameters.update(cookie_name=SESSION_COOKIE, samesite="Lax")
 
 page_urls = (
@@ -37,8 +37,7 @@ page_urls = (
 pages = web.application(page_urls, globals())
 session = web.session.Session(pages, models.session_store, initializer={"name": "", "csrf_token": "", "notice": ""})
 
-# The session belongs to the pages alone: around a Socket.IO request, which may take long, it would be saved only at
-# the end, over what others stored meanwhile.
+# The session belongs to the pages alone: Socket.IO's requests, of which there are many, need not load and save it.
 urls = (r"/static/([a-z]+\.(?:css|js|svg))", "Static")
 urls += socketio_urls
 urls += ("", pages)
