@@ -6,7 +6,6 @@ One worker empties the inbox, so the handlers of one client run one after the ot
 
 from __future__ import annotations
 
-import secrets
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -108,19 +107,27 @@ class Peer:
         else:
             raise RuleBroken("only a server sends a connect error")
 
+    def begin(self) -> None:
+        """The session has been opened; some clients are in the main namespace without asking."""
+        if self._session.dialect.joins_by_itself:
+            self._connect(SocketPacket(SocketType.CONNECT))
+
     def _connect(self, packet: SocketPacket) -> None:
-        name = packet.namespace
+        dialect = self._session.dialect
+        name, auth = dialect.credentials(packet)
         if name in self._sockets:
+            if dialect.joins_by_itself and name == "/":
+                return  # it asks for what it has
             raise RuleBroken("the namespace is joined already")
         namespace = self._namespaces.find(name)
         if namespace is None:
-            refusal = self._session.dialect.connect_error(name, "Invalid namespace")
+            refusal = dialect.connect_error(name, "Invalid namespace")
             self._session.send(Prepared(*encode_packet(refusal, 0)))
             return
         if self._left is not None:
             self._left.discard(name)
-        sid = secrets.token_urlsafe(15)
-        socket = Socket(sid, name, self.request, packet.data or {}, self._session, self._services, self)
+        sid = dialect.socket_id(self._session.sid, name)
+        socket = Socket(sid, name, self.request, auth, self._session, self._services, self)
         self._sockets[name] = socket, namespace
         self._enqueue(self._join, socket, namespace)
 

@@ -18,6 +18,7 @@ from .errors import SettingsError
 
 PREFIX = "SOCKETIO_"
 TRANSPORTS = ("polling", "websocket")
+CLIENTS = ("1-2", "3-4")
 DEFAULT_LOG_FORMAT = '%(REMOTE_ADDR)s - - [%(TIME)s] "Socket.IO %(TYPE)s: %(MESSAGE)s"'
 LOG_FIELDS = ("TIME", "MESSAGE", "TYPE")
 ENVIRON_KEYS = (
@@ -96,14 +97,17 @@ def _origins(value: Any) -> tuple[str, ...]:
     return names
 
 
-def _transports(value: Any) -> tuple[str, ...]:
-    names = _names(value)
-    for name in names:
-        if name not in TRANSPORTS:
-            raise ValueError(f"knows no transport {name!r}; choose from {', '.join(TRANSPORTS)}")
-    if not names:
-        raise ValueError(f"needs at least one of {', '.join(TRANSPORTS)}")
-    return names
+def _some_of(known: tuple[str, ...]) -> Callable[[Any], tuple[str, ...]]:
+    def read(value: Any) -> tuple[str, ...]:
+        names = _names(value)
+        for name in names:
+            if name not in known:
+                raise ValueError(f"knows no {name!r}; choose from {', '.join(known)}")
+        if not names:
+            raise ValueError(f"needs at least one of {', '.join(known)}")
+        return names
+
+    return read
 
 
 def _resource(value: Any) -> str:
@@ -160,7 +164,9 @@ class Settings:
     #: First part of the URL path under which Socket.IO answers.
     resource: str = _option("socket.io", _resource)
     #: Transports that clients may use.
-    transports: tuple[str, ...] = _option(TRANSPORTS, _transports)
+    transports: tuple[str, ...] = _option(TRANSPORTS, _some_of(TRANSPORTS))
+    #: Generations of Socket.IO clients that are let in, by their major versions.
+    clients: tuple[str, ...] = _option(CLIENTS, _some_of(CLIENTS))
     #: Whether a polling client may change over to WebSocket.
     allow_upgrades: bool = _option(True, _switch)
     #: Seconds between two heartbeats of an idle connection.

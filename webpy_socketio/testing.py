@@ -203,7 +203,7 @@ class TestClient:
             self._hub.receive(self.session, EnginePacket(EngineType.MESSAGE, attachment))
 
     def _take(self, prepared: Prepared) -> None:
-        for kind, data in self._dialect.codec.decode_payload(prepared.piece(self._dialect)):
+        for kind, data in self._dialect.codec.decode_payload(prepared.piece(self._dialect), False):
             if kind is EngineType.PING:
                 self._hub.receive(self.session, EnginePacket(EngineType.PONG))
             elif isinstance(data, bytes):

@@ -33,6 +33,7 @@ from .wire.dialects import Dialect, find_dialect
 ROUTINE = "webpy_socketio.routine"
 PRIVATE_PREFIXES = ("wsgi.", "gunicorn.", "gevent.", "werkzeug.", "webpy_socketio.")
 LONGEST_LENGTH = 15  # digits; more are no length of anything
+BINARY = "application/octet-stream"
 NO_STORE = ("Cache-Control", "no-store")
 
 
@@ -60,6 +61,7 @@ class Door:
         #: Whether the operator has been told of URLs that do not match the setting ``resource``.
         self.warned_of_resource = False
         self._warned_of_transport = False
+        self._refused_clients: set[str] = set()
         self._origins = Origins(hub.settings)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -107,6 +109,7 @@ class Door:
             return self._poll(environ, query, session, connection)
         session = self._open(environ, self._judge_newcomer(environ, query), transport, surround)
         session.carrier = Polling(session, self.hub)
+        session.peer.begin()
         opening = self.hub.handshake(session, can_upgrade=connection is not None).piece(session.dialect)
         return self._polling_answer(environ, query, PollResult(OK, opening), session)
 
@@ -142,12 +145,26 @@ class Door:
             origin = printable(environ.get("HTTP_ORIGIN", ""))
             logger.warning("refused a page of %s: add that origin to cors_origins to let it connect", origin)
             raise RequestRefused(4, "Origin not allowed", "403 Forbidden")
-        dialect = find_dialect(query.get("EIO", ""), bool(query.get("b64")))
-        if dialect is None:
+        dialect = find_dialect(query.get("EIO", ""), bool(query.get("b64")) or "j" in query)
+        if dialect is None or dialect.clients not in self.settings.clients:
+            self._tell_of_refused_client(environ, dialect)
             raise RequestRefused(5, "Unsupported protocol version")
         if self.hub.draining:
             raise RequestRefused(3, "The server is stopping", "503 Service Unavailable")
         return dialect
+
+    def _tell_of_refused_client(self, environ: Mapping[str, Any], dialect: Dialect | None) -> None:
+        """Say once per generation which page loads a client that is not let in, and what to do about it."""
+        clients = "unknown" if dialect is None else dialect.clients
+        if clients in self._refused_clients:
+            return
+        self._refused_clients.add(clients)
+        page = printable(environ.get("HTTP_REFERER", "an unknown page"))
+        if dialect is None:
+            logger.warning("refused a client of %s that speaks no known protocol: load Socket.IO 1.0.3 or newer", page)
+        else:
+            remedy = f"add {clients!r} to the setting clients, or load a newer client"
+            logger.warning("refused a Socket.IO client %s.x of %s: %s", clients, page, remedy)
 
     def _open(self, environ: Mapping[str, Any], dialect: Dialect, transport: str, surround: Surround | None) -> Session:
         request = compact_environ(environ)
@@ -183,7 +200,7 @@ class Door:
             session = self._open(environ, dialect, "websocket", surround)
         else:
             session = known
-            self._judge_candidate(session)
+            dialect = self._judge_candidate(session, query)
             headers = _check_handshake(environ)
 
         def take(raw: Any, early: bytes) -> None:
@@ -191,7 +208,7 @@ class Door:
             if is_new:
                 websocket.open(early)
             else:
-                websocket.probe(early)
+                websocket.probe(dialect, early)
 
         def fail() -> None:
             if is_new:
@@ -206,10 +223,13 @@ class Door:
         connection.taker, connection.on_failure = take, fail
         return Answer("101 Switching Protocols", headers + self._origins.headers(environ))
 
-    def _judge_candidate(self, session: Session) -> None:
+    def _judge_candidate(self, session: Session, query: Mapping[str, str]) -> Dialect:
+        """Return the dialect of a WebSocket that may try to take a session over; ``b64`` is its own choice."""
         polling = session.is_open and session.transport == "polling"
-        if not polling or session.candidate is not None or not self.settings.allow_upgrades:
+        dialect = find_dialect(session.dialect.revision, bool(query.get("b64")))
+        if not polling or session.candidate is not None or not self.settings.allow_upgrades or dialect is None:
             raise RequestRefused(3, "Bad request")
+        return dialect
 
     # Long-polling.
 
@@ -226,7 +246,8 @@ class Door:
 
     def _post(self, environ: dict[str, Any], query: Mapping[str, str], polling: Polling, session: Session) -> Answer:
         headers = self._polling_headers(environ)
-        if environ.get("CONTENT_TYPE", "") == "application/octet-stream":
+        is_binary = environ.get("CONTENT_TYPE", "") == BINARY
+        if is_binary and not session.dialect.binary_payloads:
             self.hub.end(session, TRANSPORT_ERROR)
             return _plain("400 Bad Request", headers)
         if not polling.begin_post(find_connection(environ)):
@@ -237,7 +258,7 @@ class Door:
                 return _plain("413 Payload Too Large", headers)
             if "j" in query:
                 body = jsonp.unwrap(body)
-            result = PollResult(OK, b"ok") if body is None else polling.post(body)
+            result = PollResult(OK, b"ok") if body is None else polling.post(body, is_binary)
         finally:
             polling.end_post()
         return _plain(result.status, headers, result.body)
@@ -271,7 +292,7 @@ class Door:
         headers = self._polling_headers(environ)
         if not result.body:
             return _plain(result.status, headers)
-        body, kind = result.body, "text/plain; charset=UTF-8"
+        body, kind = result.body, BINARY if result.is_binary else "text/plain; charset=UTF-8"
         if "j" in query:
             body, kind = jsonp.wrap(body, query["j"]), "text/javascript; charset=UTF-8"
         if self.settings.cookie and "sid" not in query:

@@ -6,17 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webpy_socketio.engine.heartbeat import Beat, Heartbeat
+from webpy_socketio.engine.heartbeat import Beat, ClientHeartbeat, ServerHeartbeat
+from webpy_socketio.errors import TransportMisused
+from webpy_socketio.wire.packets import EngineType
+from webpy_socketio.wire.prepared import PONG
 
 PING, DEAD = Beat.PING, Beat.DEAD
 
 
-def make(now: float = 0) -> Heartbeat:
+def make(now: float = 0) -> ServerHeartbeat:
     """A heartbeat that starts at a time."""
-    return Heartbeat(25, 20, now)
+    return ServerHeartbeat(25, 20, now)
 
 
-def pinged(at: float = 25) -> Heartbeat:
+def pinged(at: float = 25) -> ServerHeartbeat:
     """A heartbeat whose ping is out."""
     heart = make(at - 25)
     assert heart.due(at) is PING
@@ -44,7 +47,7 @@ def test_silent_client_is_dead_after_interval_and_timeout() -> None:
 
 def test_pong_restarts_the_interval() -> None:
     heart = pinged()
-    heart.pong(26)
+    heart.hear(EngineType.PONG, 26)
     assert heart.deadline == 51
     assert heart.due(50.9) is None
     assert heart.due(51) is PING
@@ -53,7 +56,7 @@ def test_pong_restarts_the_interval() -> None:
 
 def test_pong_nobody_asked_for_restarts_the_interval_too() -> None:
     heart = make()
-    heart.pong(10)
+    heart.hear(EngineType.PONG, 10)
     assert heart.deadline == 35
     assert heart.due(25) is None
     assert heart.due(35) is PING
@@ -61,8 +64,8 @@ def test_pong_nobody_asked_for_restarts_the_interval_too() -> None:
 
 def test_pings_are_counted_from_the_pong_that_came_last() -> None:
     heart = pinged()
-    heart.pong(26)
-    heart.pong(40)
+    heart.hear(EngineType.PONG, 26)
+    heart.hear(EngineType.PONG, 40)
     assert heart.deadline == 65
 
 
@@ -86,7 +89,7 @@ def test_message_extends_the_timeout_once_per_ping() -> None:
 def test_message_extends_the_timeout_of_each_ping() -> None:
     heart = pinged()
     heart.sign_of_life(40)
-    heart.pong(50)
+    heart.hear(EngineType.PONG, 50)
     assert heart.due(75) is PING
     heart.sign_of_life(90)
     assert heart.deadline == 110
@@ -97,7 +100,7 @@ def test_message_changes_nothing_between_pings() -> None:
     heart.sign_of_life(10)
     assert heart.deadline == 25
     assert heart.due(25) is PING
-    heart.pong(26)
+    heart.hear(EngineType.PONG, 26)
     heart.sign_of_life(40)
     assert heart.deadline == 51
 
@@ -135,7 +138,7 @@ def test_postponed() -> None:
 def test_postponed_and_answered() -> None:
     heart = pinged()
     heart.postpone(45)
-    heart.pong(46)
+    heart.hear(EngineType.PONG, 46)
     assert heart.deadline == 71
     assert heart.due(71) is PING
 
@@ -165,3 +168,29 @@ def test_silence_kills_whatever_else_comes(gaps: list[float]) -> None:
             break
         heart.sign_of_life(now)
     assert heart.deadline <= 25 + 20 + 20
+
+
+def test_a_client_of_revision_4_must_not_ping() -> None:
+    with pytest.raises(TransportMisused):
+        ServerHeartbeat(25, 20, 0).hear(EngineType.PING, 1)
+
+
+def test_client_pings() -> None:
+    heartbeat = ClientHeartbeat(25, 20, 0)
+    assert heartbeat.due(44.9) is None
+    assert heartbeat.hear(EngineType.PING, 40) is PONG
+    heartbeat.sign_of_life(60)
+    assert (heartbeat.due(84.9), heartbeat.due(85)) == (None, Beat.DEAD)
+
+
+def test_client_has_its_time_anew_after_a_switch_and_a_pause() -> None:
+    heartbeat = ClientHeartbeat(25, 20, 0)
+    heartbeat.switched(30)
+    assert heartbeat.look_again(31) == heartbeat.deadline == 75
+    heartbeat.postpone(70)
+    assert heartbeat.deadline == 115
+
+
+def test_a_client_of_revision_3_must_not_pong() -> None:
+    with pytest.raises(TransportMisused):
+        ClientHeartbeat(25, 20, 0).hear(EngineType.PONG, 1)

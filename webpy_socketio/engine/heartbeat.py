@@ -1,8 +1,12 @@
-"""The heartbeat of revision 4: the server pings, and the client has to answer in time."""
+"""Heartbeats: in revision 4 the server pings and the client has to answer, in revision 3 it is the other way round."""
 
 from __future__ import annotations
 
 from enum import Enum
+
+from ..errors import TransportMisused
+from ..wire.packets import EngineType
+from ..wire.prepared import PONG, Prepared
 
 
 class Beat(Enum):
@@ -12,7 +16,7 @@ class Beat(Enum):
     DEAD = "dead"
 
 
-class Heartbeat:
+class ServerHeartbeat:
     """When the next ping is due, or by when the last one has to be answered. All times are seconds."""
 
     __slots__ = ("_extended", "_interval", "_timeout", "deadline", "is_awaiting")
@@ -26,10 +30,13 @@ class Heartbeat:
         #: When something has to be done next.
         self.deadline = now + interval
 
-    def pong(self, now: float) -> None:
-        """The client answered, asked or not: the interval starts again."""
+    def hear(self, kind: EngineType, now: float) -> Prepared | None:
+        """The client answered, asked or not: the interval starts again. Raises TransportMisused if it pings itself."""
+        if kind is not EngineType.PONG:
+            raise TransportMisused("a client of revision 4 answers pings; it does not send them")
         self.is_awaiting = False
         self.deadline = now + self._interval
+        return None
 
     def sign_of_life(self, now: float) -> None:
         """Something else than a pong came; while a pong is awaited, the first such packet grants the timeout anew."""
@@ -63,3 +70,43 @@ class Heartbeat:
         late = now - self.deadline
         self.deadline += self._timeout if late < self._timeout / 2 else self._timeout + late
         return Beat.PING
+
+
+class ClientHeartbeat:
+    """By when the client has to ping again. All times are seconds."""
+
+    __slots__ = ("_allowance", "deadline")
+
+    #: There is never a ping of ours to be answered.
+    is_awaiting = False
+
+    def __init__(self, interval: float, timeout: float, now: float) -> None:
+        self._allowance = interval + timeout
+        #: When the client has been silent for too long.
+        self.deadline = now + self._allowance
+
+    def hear(self, kind: EngineType, now: float) -> Prepared | None:
+        """The client pinged: return the answer. Raises TransportMisused if it answers a ping that was never sent."""
+        if kind is not EngineType.PING:
+            raise TransportMisused("a client of revision 3 sends pings; it does not answer them")
+        self.deadline = now + self._allowance
+        return PONG
+
+    def sign_of_life(self, now: float) -> None:
+        """Only pings count."""
+
+    def switched(self, now: float) -> None:
+        """The transport changed, and a ping may be lost in between: the client has its whole time anew."""
+        self.deadline = now + self._allowance
+
+    def postpone(self, now: float) -> None:
+        """The server itself stopped reading from the client: do not hold its silence against it."""
+        self.deadline = now + self._allowance
+
+    def look_again(self, now: float) -> float:
+        """When to ask :meth:`due` next: a ping moves it only further away."""
+        return self.deadline
+
+    def due(self, now: float) -> Beat | None:
+        """Return DEAD when the client has been silent for too long."""
+        return Beat.DEAD if now >= self.deadline else None

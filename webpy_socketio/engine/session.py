@@ -18,16 +18,15 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
-from ..errors import TransportMisused
 from ..reasons import SLOW, TRANSPORT_CLOSE, Reason
 from ..settings import Settings
 from ..wire.dialects import Dialect
 from ..wire.packets import EnginePacket, EngineType
 from ..wire.prepared import PING, Prepared
-from .heartbeat import Beat, Heartbeat
+from .heartbeat import Beat, ClientHeartbeat, ServerHeartbeat
 from .outbox import Outbox
 
-MESSAGE, PONG = EngineType.MESSAGE, EngineType.PONG
+MESSAGE = EngineType.MESSAGE
 
 
 class State(Enum):
@@ -97,7 +96,8 @@ class Session:
         #: The name of the transport that carries the session now.
         self.transport = transport
         self.state = State.OPENING
-        self.heartbeat = Heartbeat(settings.ping_interval, settings.ping_timeout, now)
+        kind = ServerHeartbeat if dialect.server_pings else ClientHeartbeat
+        self.heartbeat: ServerHeartbeat | ClientHeartbeat = kind(settings.ping_interval, settings.ping_timeout, now)
         self.outbox = Outbox(settings.max_outbox_packets, settings.max_outbox_bytes)
         #: Why the session ended, once it did.
         self.reason: Reason | None = None
@@ -139,12 +139,12 @@ class Session:
                 self.heartbeat.sign_of_life(now)
             state = self.state
             return data if state is State.OPEN or state is State.PROBING else None
-        if kind is PONG:
-            self.heartbeat.pong(now)
+        if kind is EngineType.PONG or kind is EngineType.PING:
+            answer = self.heartbeat.hear(kind, now)
+            if answer is not None:
+                self.send(answer)
         elif kind is EngineType.CLOSE:
             return TRANSPORT_CLOSE
-        elif kind is EngineType.PING:
-            raise TransportMisused("a client of revision 4 answers pings; it does not send them")
         return None  # open, upgrade and noop mean nothing here, and do no harm
 
     def send(self, prepared: Prepared) -> bool:

@@ -14,7 +14,7 @@ from ..errors import PacketError
 from ..hub import Hub
 from ..logs import logger
 from ..reasons import PARSE_ERROR, TRANSPORT_CLOSE, TRANSPORT_ERROR
-from ..wire.prepared import CLOSE, NOOP, Prepared
+from ..wire.prepared import CLOSE, NOOP, Prepared, encode_payload
 from .streams import Connection
 
 OK, BAD = "200 OK", "400 Bad Request"
@@ -27,6 +27,7 @@ class PollResult(NamedTuple):
 
     status: str
     body: bytes = b""
+    is_binary: bool = False
 
 
 class Polling:
@@ -59,13 +60,13 @@ class Polling:
             gevent.sleep(UPGRADE_GRACE)
         return self._answer()
 
-    def post(self, body: bytes) -> PollResult:
+    def post(self, body: bytes, is_binary: bool) -> PollResult:
         """Take the packets in the body of a POST. May wait until the client's handlers have caught up."""
         session, hub = self._session, self._hub
         if session.state is State.CLOSING:
             return PollResult(OK, b"ok")
         try:
-            for packet in session.dialect.codec.decode_payload(body):
+            for packet in session.dialect.codec.decode_payload(body, is_binary):
                 hub.receive(session, packet)
                 if not session.is_open:
                     break
@@ -129,8 +130,7 @@ class Polling:
         return self._packets(NOOP)
 
     def _packets(self, *packets: Prepared) -> PollResult:
-        dialect = self._session.dialect
-        return PollResult(OK, dialect.codec.join_payload([packet.piece(dialect) for packet in packets]))
+        return PollResult(OK, *encode_payload(packets, self._session.dialect))
 
     def _lost(self) -> None:
         self._hub.end(self._session, TRANSPORT_ERROR)

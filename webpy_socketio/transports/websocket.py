@@ -18,6 +18,7 @@ from ..errors import PacketError
 from ..hub import Hub
 from ..logs import logger, quiet
 from ..reasons import PARSE_ERROR, TRANSPORT_CLOSE, TRANSPORT_ERROR
+from ..wire.dialects import Dialect
 from ..wire.packets import EnginePacket, EngineType
 from ..wire.prepared import PROBE_ANSWER, Prepared
 from .streams import Stream
@@ -34,6 +35,7 @@ class WebSocket:
 
     __slots__ = (
         "_closing",
+        "_dialect",
         "_fragments",
         "_hub",
         "_is_candidate",
@@ -54,6 +56,7 @@ class WebSocket:
         self._fragments = bytearray()
         self._closing = False
         self._is_candidate = False
+        self._dialect = session.dialect
 
     # Begin.
 
@@ -64,11 +67,16 @@ class WebSocket:
         """
         self._attach()
         self.write(self._hub.handshake(self._session, can_upgrade=False))
+        self._session.peer.begin()
         self._listen(early)
 
-    def probe(self, early: bytes) -> None:
-        """Try to take over a session from polling."""
+    def probe(self, dialect: Dialect, early: bytes) -> None:
+        """Try to take over a session from polling.
+
+        :param dialect: what the session speaks from then on.
+        """
         self._is_candidate = True
+        self._dialect = dialect
         self._session.candidate = self._dismiss
         services = self._hub.services
         services.deadlines.add(services.runner.now() + self._hub.settings.upgrade_timeout, self._give_up, None)
@@ -180,6 +188,7 @@ class WebSocket:
             release = session.wake
             self._is_candidate = False
             session.upgrade("websocket", self._hub.services.runner.now())
+            session.dialect = self._dialect
             self._attach()
             if release is not None:
                 release()

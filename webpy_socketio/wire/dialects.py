@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
+from urllib.parse import parse_qsl
 
-from . import engine_v4
+from . import engine_v3, engine_v4
 from .packets import EnginePacket, EngineType, SocketPacket, SocketType
 
 
@@ -15,27 +17,43 @@ class EngineCodec(Protocol):
 
     def decode_text(self, text: str) -> EnginePacket: ...
     def decode_binary(self, data: bytes) -> EnginePacket: ...
-    def decode_payload(self, body: bytes) -> Iterator[EnginePacket]: ...
+    def decode_payload(self, body: bytes, is_binary: bool) -> Iterator[EnginePacket]: ...
     def encode_frames(
         self, kind: EngineType, text: bytes, attachments: Iterable[bytes], base64_only: bool
     ) -> bytes: ...
     def encode_piece(self, kind: EngineType, text: bytes, attachments: Iterable[bytes]) -> bytes: ...
+    def encode_binary_piece(self, kind: EngineType, text: bytes, attachments: Iterable[bytes]) -> bytes: ...
     def join_payload(self, pieces: Iterable[bytes]) -> bytes: ...
 
 
 @dataclass(frozen=True, eq=False)
 class Dialect:
-    """One generation of the protocols, as one kind of client speaks it.
+    """One generation of the protocols, as one kind of client speaks it: Socket.IO 5 over Engine.IO 4.
 
     Compared by identity: it is the key under which prepared packets remember their forms.
     """
 
-    name: str
+    #: The major versions of the clients that speak it.
+    clients: str
     #: The query parameter EIO.
     revision: str
     codec: EngineCodec
-    #: Whether attachments travel as base64 text on WebSockets too (the client asked with ``b64``).
+    #: Whether attachments travel as base64 text always (the client asked with ``b64``).
     base64_only: bool = False
+    #: Whether the server sends the pings; else the client does.
+    server_pings: bool = True
+    #: Whether long-polling payloads may be binary.
+    binary_payloads: bool = False
+    #: Whether a client is in the main namespace without asking.
+    joins_by_itself: bool = False
+
+    def socket_id(self, session_id: str, namespace: str) -> str:
+        """The id of a new socket in a namespace, on the session with this id."""
+        return secrets.token_urlsafe(15)
+
+    def credentials(self, packet: SocketPacket) -> tuple[str, dict[str, Any]]:
+        """The namespace that a client wants to join, and what it sends to identify itself."""
+        return packet.namespace, packet.data or {}
 
     def connect(self, namespace: str, sid: str) -> SocketPacket:
         """The answer to a client that joined a namespace."""
@@ -47,10 +65,38 @@ class Dialect:
         return SocketPacket(SocketType.CONNECT_ERROR, namespace, error)
 
 
-V4 = Dialect("Socket.IO 3.x and 4.x", "4", engine_v4)
-V4_BASE64 = replace(V4, base64_only=True)
+class OldDialect(Dialect):
+    """Socket.IO 4 over Engine.IO 3."""
 
-_DIALECTS = {("4", False): V4, ("4", True): V4_BASE64}
+    def socket_id(self, session_id: str, namespace: str) -> str:
+        """The client makes up the same id by itself."""
+        return session_id if namespace == "/" else f"{namespace}#{session_id}"
+
+    def credentials(self, packet: SocketPacket) -> tuple[str, dict[str, Any]]:
+        """They follow the namespace, like the query of a URL."""
+        namespace, _, query = packet.namespace.partition("?")
+        return namespace, dict(parse_qsl(query, keep_blank_values=True))
+
+    def connect(self, namespace: str, sid: str) -> SocketPacket:
+        """The answer carries nothing."""
+        return SocketPacket(SocketType.CONNECT, namespace)
+
+    def connect_error(self, namespace: str, message: str, data: Any = None) -> SocketPacket:
+        """The error is the message, or the data in its place."""
+        return SocketPacket(SocketType.CONNECT_ERROR, namespace, message if data is None else data)
+
+
+V4 = Dialect("3-4", "4", engine_v4)
+V3 = OldDialect("1-2", "3", engine_v3, server_pings=False, binary_payloads=True, joins_by_itself=True)
+V4_BASE64 = replace(V4, base64_only=True)
+V3_BASE64 = replace(V3, base64_only=True)
+
+_DIALECTS: dict[tuple[str, bool], Dialect] = {
+    ("4", False): V4,
+    ("4", True): V4_BASE64,
+    ("3", False): V3,
+    ("3", True): V3_BASE64,
+}
 
 
 def find_dialect(revision: str, base64_only: bool) -> Dialect | None:

@@ -27,7 +27,7 @@ def decode_text(text: str) -> EnginePacket:
     if kind is not None:
         return EnginePacket(kind, text[1:])
     if text[:1] == "b":
-        return EnginePacket(MESSAGE, _decode_base64(text[1:]))
+        return EnginePacket(MESSAGE, decode_base64(text[1:]))
     raise PacketError("unknown type of packet" if text else "empty packet")
 
 
@@ -36,8 +36,14 @@ def decode_binary(data: bytes) -> EnginePacket:
     return EnginePacket(MESSAGE, data)
 
 
-def decode_payload(body: bytes) -> Iterator[EnginePacket]:
-    """Decode a long-polling payload packet by packet; PacketError is raised when the first bad one is reached."""
+def decode_payload(body: bytes, is_binary: bool = False) -> Iterator[EnginePacket]:
+    """Decode a long-polling payload packet by packet; PacketError is raised when the first bad one is reached.
+
+    :param is_binary: whether the request said that its body is ``application/octet-stream``, which no client of this
+        revision does.
+    """
+    if is_binary:
+        raise PacketError("a payload is text")
     for piece in body.split(SEPARATOR):
         try:
             text = piece.decode()
@@ -48,9 +54,9 @@ def decode_payload(body: bytes) -> Iterator[EnginePacket]:
 
 def encode_frames(kind: EngineType, text: bytes, attachments: Iterable[bytes], base64_only: bool) -> bytes:
     """Encode a packet and its attachments as WebSocket frames, in one piece so that nothing comes between them."""
-    frames = _frame(Opcode.TEXT, PREFIXES[kind] + text)
+    frames = frame_text(PREFIXES[kind] + text)
     for data in attachments:
-        frames += _frame(Opcode.TEXT, b"b" + base64.b64encode(data)) if base64_only else _frame(Opcode.BINARY, data)
+        frames += frame_text(b"b" + base64.b64encode(data)) if base64_only else frame_binary(data)
     return frames
 
 
@@ -61,16 +67,28 @@ def encode_piece(kind: EngineType, text: bytes, attachments: Iterable[bytes]) ->
     return SEPARATOR.join(packets)
 
 
+def encode_binary_piece(kind: EngineType, text: bytes, attachments: Iterable[bytes]) -> bytes:
+    """This revision has no binary payloads: the piece is the same."""
+    return encode_piece(kind, text, attachments)
+
+
 def join_payload(pieces: Iterable[bytes]) -> bytes:
     """Make one payload of encoded pieces."""
     return SEPARATOR.join(pieces)
 
 
-def _frame(opcode: Opcode, data: bytes) -> bytes:
-    return bytes(Frame(opcode, data).serialize(mask=False))
+def frame_text(data: bytes) -> bytes:
+    """Return a WebSocket text frame."""
+    return bytes(Frame(Opcode.TEXT, data).serialize(mask=False))
 
 
-def _decode_base64(text: str) -> bytes:
+def frame_binary(data: bytes) -> bytes:
+    """Return a WebSocket binary frame."""
+    return bytes(Frame(Opcode.BINARY, data).serialize(mask=False))
+
+
+def decode_base64(text: str) -> bytes:
+    """Return the bytes that clean, padded base64 stands for. Raises PacketError for any other text."""
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):

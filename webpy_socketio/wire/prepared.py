@@ -41,8 +41,23 @@ class Prepared:
             self._forms[(dialect,)] = piece
         return piece
 
+    def binary_piece(self, dialect: Dialect) -> bytes:
+        """The packet as a piece of a binary long-polling payload."""
+        return dialect.codec.encode_binary_piece(self._kind, self.text, self.attachments)
+
+
+def encode_payload(packets: Sequence[Prepared], dialect: Dialect) -> tuple[bytes, bool]:
+    """Return packets as one long-polling payload, and whether it is binary.
+
+    A client that takes binary payloads gets one only if there is something binary in it.
+    """
+    if dialect.binary_payloads and not dialect.base64_only and any(packet.attachments for packet in packets):
+        return dialect.codec.join_payload(packet.binary_piece(dialect) for packet in packets), True
+    return dialect.codec.join_payload(packet.piece(dialect) for packet in packets), False
+
 
 CLOSE = Prepared(b"", kind=EngineType.CLOSE)
 PING = Prepared(b"", kind=EngineType.PING)
+PONG = Prepared(b"", kind=EngineType.PONG)
 PROBE_ANSWER = Prepared(b"probe", kind=EngineType.PONG)
 NOOP = Prepared(b"", kind=EngineType.NOOP)
