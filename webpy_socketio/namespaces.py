@@ -27,6 +27,7 @@ class Namespace:
         self.name = name
         self._services = services
         self._events = services.events
+        self._failures = services.runner.failures
 
     def connect(self, socket: Socket) -> bool:
         """Ask ``on_connect`` and let the client in, or turn it away; tell which."""
@@ -68,7 +69,7 @@ class Namespace:
         self._run(socket, self._events.on_finish.matching(self.name, channels))
         socket.forget()
 
-    def report(self, socket: Socket, error: Exception, where: str) -> None:
+    def report(self, socket: Socket, error: BaseException, where: str) -> None:
         """Log what a handler raised, and show it to ``on_error``."""
         # That a client did not answer, or left, is no fault of the handler: one line will do.
         trace = None if isinstance(error, (AckTimeout, Disconnected)) else error
@@ -76,7 +77,7 @@ class Namespace:
         for handler in self._events.on_error.matching(self.name, socket.channels):
             try:
                 handler.function(socket.request, socket, socket.context, error)
-            except Exception as second:
+            except self._failures as second:
                 logger.error("%s raised %s", _name(handler), type(second).__name__, exc_info=second)
 
     def _turn_away(self, socket: Socket, refusal: Refused) -> None:
@@ -108,7 +109,7 @@ class Namespace:
                 result = handler.function(socket.request, socket, socket.context, *values)
             except Refused as refusal:
                 return _error("refused", refusal.message, refusal.data)
-            except Exception as error:
+            except self._failures as error:
                 failed = True
                 self.report(socket, error, _name(handler))
             else:
@@ -164,7 +165,7 @@ class Namespace:
         for handler in handlers:
             try:
                 handler.function(socket.request, socket, socket.context, *args)
-            except Exception as error:
+            except self._failures as error:
                 self.report(socket, error, _name(handler))
 
     def _refusal(self, socket: Socket, handlers: Iterable[Handler], *args: Any) -> Refused | None:
@@ -175,7 +176,7 @@ class Namespace:
                     return Refused()
             except Refused as refusal:
                 return refusal
-            except Exception as error:
+            except self._failures as error:
                 self.report(socket, error, _name(handler))
                 return Refused("the server could not decide this")
         return None

@@ -26,11 +26,13 @@ class Script(NamedTuple):
     version: str
 
 
-@functools.cache
 def find_script(name: str) -> Script | None:
     """Return a script by its name in URLs."""
-    if name not in SOURCES:
-        return None
+    return _script(name) if name in SOURCES else None
+
+
+@functools.cache  # of our own names only: a client can ask for any number of others
+def _script(name: str) -> Script:
     text = b"\n".join((PACKAGE / "static" / source).read_bytes() for source in SOURCES[name])
     return Script(text, gzip.compress(text, 9, mtime=0), hashlib.sha256(text).hexdigest()[:16])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import signal
 import socket
@@ -13,7 +14,7 @@ from gevent.pywsgi import WSGIHandler, WSGIServer
 
 from .errors import SettingsError
 from .logs import logger, printable
-from .startup import open_door, read_settings
+from .startup import close_door, open_door, read_settings
 from .transports.streams import KEY, Connection
 from .webpy import DOOR
 from .wsgi import ROUTINE
@@ -48,6 +49,11 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
         if not self.server.ssl_enabled:
             self._connection = environ[KEY] = Connection(self.socket)
         return environ
+
+    def handle(self) -> None:
+        """Handle the requests of a connection; that the client went away is not worth a word."""
+        with contextlib.suppress(OSError):
+            super().handle()
 
     def handle_one_response(self) -> None:
         """Answer one request; then let go of the connection if the answer was to switch protocols."""
@@ -169,6 +175,7 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
         if not hub.is_quiet:
             logger.warning("stopped after %s seconds, though handlers were still running", seconds)
         hub.services.backplane.stop(seconds)
+        close_door(self._door)
         super().stop(timeout=0.1)
 
     def _place(self) -> str:

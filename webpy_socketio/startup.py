@@ -14,7 +14,7 @@ from .events import EVENTS
 from .hub import Hub
 from .logs import log_to_stderr
 from .settings import Settings, load_settings
-from .shortcuts import set_current
+from .shortcuts import current, set_current
 from .transports.clock import Clock
 from .transports.workers import Workers
 from .wsgi import Door
@@ -37,9 +37,17 @@ def open_door(settings: Settings) -> Door:
     """
     log_to_stderr()
     hub = Hub(settings, EVENTS, Workers(), MemoryBackplane())
-    Clock(hub).start()
+    clock = Clock(hub)
+    clock.start()
     set_current(hub)
-    return Door(hub)
+    return Door(hub, clock)
+
+
+def close_door(door: Door) -> None:
+    """Let go of what :func:`open_door` started; nobody is to come in any more."""
+    door.clock.stop()
+    if current() is door.hub:
+        set_current(None)
 
 
 def _project_settings() -> Mapping[str, Any]:

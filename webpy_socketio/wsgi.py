@@ -23,6 +23,7 @@ from .origins import Headers, Origins
 from .reasons import TRANSPORT_ERROR
 from .runner import Scope
 from .scripts import find_script, serve_script
+from .transports.clock import Clock
 from .transports.polling import OK, Polling, PollResult
 from .transports.streams import Connection, Stream, find_connection
 from .transports.websocket import WebSocket
@@ -54,8 +55,9 @@ Later = Callable[[], Answer]
 class Door:
     """Answers the requests for one hub's sessions."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, clock: Clock) -> None:
         self.hub = hub
+        self.clock = clock
         self.settings = hub.settings
         #: Whether the operator has been told of URLs that do not match the setting ``resource``.
         self.warned_of_resource = False
@@ -138,7 +140,7 @@ class Door:
 
     def _judge_newcomer(self, environ: Mapping[str, Any], query: Mapping[str, str]) -> Dialect:
         """Return the dialect of a client that may come in."""
-        if not self._origins.allows(environ):
+        if not self._origins.allows(environ, is_script="j" in query):
             origin = printable(environ.get("HTTP_ORIGIN", ""))
             logger.warning("refused a page of %s: add that origin to cors_origins to let it connect", origin)
             raise RequestRefused(4, "Origin not allowed", "403 Forbidden")
