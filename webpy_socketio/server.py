@@ -17,7 +17,7 @@ from .logs import logger, printable
 from .startup import close_door, open_door, read_settings
 from .transports.streams import KEY, Connection
 from .webpy import DOOR
-from .wsgi import ROUTINE
+from .wsgi import ROUTINE, Answer
 
 #: gevent-socketio's names of options that still have a meaning.
 RENAMED = {"heartbeat_interval": "ping_interval", "heartbeat_timeout": "ping_timeout"}
@@ -67,6 +67,19 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
         elif connection.on_failure is not None:
             connection.on_failure()  # something between us and the server changed the answer
         self.close_connection = True
+
+    def write(self, data: bytes) -> None:
+        """Send a part of the application's answer; if that was empty to its end, make the one that was put off."""
+        connection = self._connection
+        if data or self.headers_sent or connection is None or connection.later is None or self.code != 200:
+            super().write(data)
+            return
+        later, connection.later = connection.later, None
+        answer: Answer = later()
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.response_headers]
+        kept = [header for header in headers if header[0].lower() not in ("content-length", "content-type")]
+        self.start_response(answer.status, kept + answer.headers)
+        super().write(answer.body)
 
     def finalize_headers(self) -> None:
         """Complete the headers; a switch of protocols has no length (RFC 9110, section 8.6)."""
