@@ -45,7 +45,10 @@ def script_url(name: str = "socket.io.js", path: str = "/socket.io") -> str:
     script = find_script(name)
     if script is None:
         raise ValueError(f"there is no script {name!r}; there are {', '.join(SOURCES)}")
-    return f"{path.rstrip('/')}/{name}?v={script.version}"
+    place = path.rstrip("/")
+    if place and not place.startswith("/") and "//" not in place:
+        place = "/" + place
+    return f"{place}/{name}?v={script.version}"
 
 
 def serve_script(script: Script, query: str, environ: Mapping[str, Any]) -> tuple[str, list[tuple[str, str]], bytes]:

@@ -7,6 +7,7 @@ import inspect
 import signal
 import socket
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import gevent
@@ -14,7 +15,7 @@ from gevent.pywsgi import WSGIHandler, WSGIServer
 
 from .errors import SettingsError
 from .logs import logger, printable
-from .startup import close_door, open_door, read_settings
+from .startup import check_patched, close_door, open_door, read_settings
 from .transports.streams import KEY, Connection
 from .webpy import DOOR
 from .wsgi import ROUTINE, Answer
@@ -149,6 +150,9 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
     ) -> None:
         if resource is not None:
             options["resource"] = resource
+        if not callable(application):
+            raise SettingsError(f"{application!r} is no WSGI application; give the server app.wsgifunc()")
+        check_patched()
         settings_given, server_options = _sort(options)
         settings = read_settings(settings_given)
         self._door = open_door(settings)
@@ -204,7 +208,7 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
     def _on_signal(self) -> None:
         if self._stop_event.is_set():
             raise SystemExit(1)
-        logger.info("stopping; once more to stop at once")
+        logger.info("stopping; press Ctrl-C or signal again to stop at once")
         self._stop_event.set()
 
 
@@ -227,6 +231,8 @@ def _sort(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _transports(names: Any) -> tuple[str, ...]:
+    if not isinstance(names, Iterable):
+        raise SettingsError(f"option transports = {names!r}: must be a list of names")
     known: dict[str, None] = {}
     for name in names.split(",") if isinstance(names, str) else names:
         if name in TRANSPORT_NAMES:

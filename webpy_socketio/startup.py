@@ -10,9 +10,10 @@ from typing import Any
 import web
 
 from .backplane.memory import MemoryBackplane
+from .errors import SettingsError
 from .events import EVENTS
 from .hub import Hub
-from .logs import log_to_stderr
+from .logs import log_to_stderr, logger
 from .settings import Settings, load_settings
 from .shortcuts import current, set_current
 from .transports.clock import Clock
@@ -30,12 +31,23 @@ def read_settings(keywords: Mapping[str, Any]) -> Settings:
     return load_settings(keywords, web.config, os.environ, _project_settings())
 
 
+def check_patched() -> None:
+    """Raise SettingsError if ``web.ctx`` is not apart for each greenlet: one client would see what is another's."""
+    if not any(base.__module__.startswith("gevent") for base in type(web.ctx).__mro__):
+        raise SettingsError(
+            "web.py was imported without gevent's patches, so all clients would share one web.ctx: "
+            "let the main module begin with 'from gevent import monkey; monkey.patch_all()'"
+        )
+
+
 def open_door(settings: Settings) -> Door:
     """Make a hub with greenlets for its handlers and a running clock, and the door to it.
 
     The module-level functions speak for this hub from now on.
     """
     log_to_stderr()
+    if current() is not None:
+        logger.warning("another Socket.IO server in this process: send and broadcast speak for the new one only")
     hub = Hub(settings, EVENTS, Workers(), MemoryBackplane())
     clock = Clock(hub)
     clock.start()

@@ -236,6 +236,7 @@ class Door:
         try:
             body = self._read(environ, polling)
             if body is None:
+                logger.info("%s sent a POST above max_payload", session)
                 return _plain("413 Payload Too Large", headers)
             if "j" in query:
                 body = jsonp.unwrap(body)
