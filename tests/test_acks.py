@@ -17,18 +17,14 @@ def other(args: list[Any] | None) -> None:
     """Listen to another acknowledgement."""
 
 
-def third(args: list[Any] | None) -> None:
-    """Listen to one more."""
-
-
 def test_ids_count_from_zero() -> None:
     acks = PendingAcks()
-    assert [acks.add(1, ignore) for _ in range(3)] == [0, 1, 2]
+    assert [acks.add(ignore) for _ in range(3)] == [0, 1, 2]
 
 
 def test_resolved_once() -> None:
     acks = PendingAcks()
-    first, second = acks.add(1, ignore), acks.add(1, other)
+    first, second = acks.add(ignore), acks.add(other)
     assert acks.resolve(second) is other
     assert acks.resolve(second) is None
     assert acks.resolve(first) is ignore
@@ -37,35 +33,22 @@ def test_resolved_once() -> None:
 @pytest.mark.parametrize("ack_id", [None, 1, -1, 10**15])
 def test_nobody_waits_for_it(ack_id: int | None) -> None:
     acks = PendingAcks()
-    acks.add(1, ignore)
+    acks.add(ignore)
     assert acks.resolve(ack_id) is None
     assert acks.resolve(0) is ignore
 
 
 def test_ids_are_not_used_again() -> None:
     acks = PendingAcks()
-    acks.resolve(acks.add(1, ignore))
-    acks.expire(9)
+    acks.resolve(acks.add(ignore))
     acks.abandon()
-    assert acks.add(1, ignore) == 1
-
-
-def test_expired() -> None:
-    acks = PendingAcks()
-    late, exact, early = acks.add(3, ignore), acks.add(2, other), acks.add(1, third)
-    assert acks.expire(0.9) == []
-    assert acks.expire(2) == [other, third]
-    assert acks.resolve(exact) is None
-    assert acks.resolve(early) is None
-    assert acks.resolve(late) is ignore
-    assert acks.expire(9) == []
+    assert acks.add(ignore) == 1
 
 
 def test_abandoned() -> None:
     acks = PendingAcks()
-    first = acks.add(1, ignore)
-    acks.add(2, other)
+    first = acks.add(ignore)
+    acks.add(other)
     assert acks.abandon() == [ignore, other]
     assert acks.abandon() == []
-    assert acks.expire(9) == []
     assert acks.resolve(first) is None

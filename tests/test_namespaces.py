@@ -441,6 +441,31 @@ def test_an_error_at_the_end_does_not_keep_the_rest_from_running(events: Events,
     assert (("error", f"broken {name}") in calls) == (name != "on_error")
 
 
+# gevent's timeouts are no Exception, and yet an ordinary failure of a handler.
+
+
+class Overtime(BaseException):
+    """Stands for gevent.Timeout."""
+
+
+def test_a_failure_that_is_no_exception(events: Events, server: TestServer) -> None:
+    def late(request: Any, socket: Any, context: Any, *args: Any) -> None:
+        raise Overtime
+
+    calls: Calls = []
+    server.failures = (Exception, Overtime)
+    events.on_event("work")(late)
+    events.on_disconnect(lambda request, socket, context: late(request, socket, context))
+    events.on_error(lambda request, socket, context, error: calls.append((type(error),)))
+    events.on_finish(lambda request, socket, context: calls.append(("finish",)))
+    client = joined(server)
+    answer = client.call("work")
+    assert answer is not None
+    assert answer[0]["error"]["code"] == "failed"
+    client.close()
+    assert calls == [(Overtime,), (Overtime,), ("finish",)]
+
+
 # Ends.
 
 

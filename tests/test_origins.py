@@ -207,3 +207,26 @@ def test_any_origin_is_judged(origin: str, host: str | None, scheme: str) -> Non
         assert host
         assert origin.lower().startswith(("http://", "https://"))
     assert policy("*").allows(environ)
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_script", "allowed"),
+    [
+        ({}, False, True),
+        ({}, True, True),
+        ({"HTTP_SEC_FETCH_SITE": "none"}, True, True),
+        ({"HTTP_SEC_FETCH_SITE": "same-origin", "HTTP_REFERER": "http://example.com/page"}, True, True),
+        ({"HTTP_SEC_FETCH_SITE": "cross-site"}, False, False),
+        ({"HTTP_SEC_FETCH_SITE": "cross-site"}, True, False),
+        ({"HTTP_SEC_FETCH_SITE": "cross-site", "HTTP_REFERER": "https://evil.com/page"}, True, False),
+        ({"HTTP_SEC_FETCH_SITE": "cross-site", "HTTP_REFERER": "https://friend.com/page?a=b"}, True, True),
+        ({"HTTP_REFERER": "https://evil.com/page"}, False, True),
+        ({"HTTP_REFERER": "https://evil.com/page"}, True, False),
+        ({"HTTP_REFERER": "https://friend.com/"}, True, True),
+        ({"HTTP_REFERER": "http://example.com/page"}, True, True),
+    ],
+)
+def test_a_page_that_does_not_tell_its_origin(headers: dict[str, str], is_script: bool, allowed: bool) -> None:
+    """A script element asks with cookies and without Origin, and its answer can be read by the page."""
+    environ = {"HTTP_HOST": "example.com", "wsgi.url_scheme": "http", **headers}
+    assert policy("https://friend.com").allows(environ, is_script) == allowed

@@ -143,3 +143,10 @@ def test_where_the_template_may_be(place: str, tmp_path: Path, monkeypatch: pyte
         template_dir()
     (tmp_path / place / "socketio_scripts.html").touch()
     assert template_dir() == str(tmp_path / place)
+
+
+def test_what_clients_ask_for_in_vain_is_not_remembered() -> None:
+    before = scripts._script.cache_info().currsize
+    for number in range(100):
+        assert scripts.find_script(f"{number}.js") is None
+    assert scripts._script.cache_info().currsize == before

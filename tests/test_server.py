@@ -7,9 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import web
 
-from webpy_socketio import SettingsError, SocketIOServer
+from webpy_socketio import SettingsError, SocketIOServer, server
 from webpy_socketio.server import _sort
+
+
+@pytest.fixture(autouse=True)
+def patched(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process is not patched; a server does not start in such a one."""
+    if "unpatched" not in request.node.name:
+        monkeypatch.setattr(server, "check_patched", lambda: None)
 
 
 def application(environ: Any, start_response: Any) -> list[bytes]:
@@ -17,10 +25,21 @@ def application(environ: Any, start_response: Any) -> list[bytes]:
 
 
 def test_options_go_where_they_belong() -> None:
-    server = SocketIOServer(("127.0.0.1", 0), application, resource="realtime", ping_interval=5, backlog=7, log=None)
-    assert server.backlog == 7
-    settings = server.environ["webpy_socketio.door"].settings
+    made = SocketIOServer(("127.0.0.1", 0), application, resource="realtime", ping_interval=5, backlog=7, log=None)
+    assert made.backlog == 7
+    settings = made.environ["webpy_socketio.door"].settings
     assert (settings.resource, settings.ping_interval, settings.ping_timeout) == ("realtime", 5, 20)
+
+
+def test_an_unpatched_process_is_told() -> None:
+    with pytest.raises(SettingsError, match=r"monkey\.patch_all"):
+        SocketIOServer(("127.0.0.1", 0), application)
+
+
+@pytest.mark.parametrize("wrong", [None, web.application((), {})])
+def test_what_is_no_wsgi_application_is_told(wrong: Any) -> None:
+    with pytest.raises(SettingsError, match=r"give the server app\.wsgifunc\(\)"):
+        SocketIOServer(("127.0.0.1", 0), wrong)
 
 
 def test_the_listener_comes_from_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -407,5 +407,27 @@ def test_every_option_is_documented(name: str) -> None:
 
 
 def test_every_kind_of_option_is_tried() -> None:
-    tried = {*SECONDS, *COUNTS, *SWITCHES, "host", "port", "resource", "transports", "cors_origins", "cookie"}
+    tried = {
+        *SECONDS,
+        *COUNTS,
+        *SWITCHES,
+        "host",
+        "port",
+        "resource",
+        "transports",
+        "clients",
+        "cors_origins",
+        "cookie",
+    }
     assert tried | {"compression_threshold", "message_log_format"} == set(FIELDS)
+
+
+@pytest.mark.parametrize(("value", "clients"), [("3-4", ("3-4",)), ("1-2, 3-4", ("1-2", "3-4")), (["1-2"], ("1-2",))])
+def test_clients(value: Any, clients: tuple[str, ...]) -> None:
+    assert read("clients", value) == clients
+
+
+@pytest.mark.parametrize("value", ["", "5", "4", "1-2,5", [], 4])
+def test_bad_clients(value: Any) -> None:
+    with pytest.raises(SettingsError, match="clients"):
+        load_settings({"clients": value})

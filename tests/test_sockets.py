@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -197,3 +199,34 @@ def test_disconnect_puts_the_client_out(stage: Stage) -> None:
     socket.disconnect()
     assert client.kicked == ["/"]
     assert client.received == []
+
+
+def test_disconnect_in_on_connect_lets_the_client_in_first(stage: Stage) -> None:
+    stage.events.on_connect(lambda request, socket, context: socket.disconnect())
+    client = stage.server.client()
+    client.connect()
+    assert client.kicked == ["/"]
+    assert not stage.sockets[0].connected
+
+
+def test_a_client_that_overflows_while_it_is_let_in_is_forgotten() -> None:
+    stage = Stage()
+    stage.server = TestServer(stage.events, max_outbox_bytes=1000)
+    stage.events.on_connect(lambda request, socket, context: [socket.send("x" * 600) for _ in range(5)])
+    client = stage.server.client()
+    client.session.write = None  # like a poll that is not there
+    client.connect()
+    assert stage.server.hub.services.delivery.membership("/").everybody == {}
+    assert len(stage.server.hub) == 0
+
+
+def test_an_ack_that_came_keeps_nobody_alive(stage: Stage) -> None:
+    client, socket = stage.enter()
+    client.acknowledge["ask"] = lambda: "yes"
+    socket.emit("ask", callback=lambda answer: None)
+    reference = weakref.ref(socket)
+    client.close()
+    stage.sockets.clear()
+    del client, socket
+    gc.collect()
+    assert reference() is None

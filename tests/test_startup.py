@@ -10,7 +10,7 @@ import web
 
 from webpy_socketio import SettingsError
 from webpy_socketio.shortcuts import current
-from webpy_socketio.startup import open_door, read_settings
+from webpy_socketio.startup import close_door, open_door, read_settings
 
 
 @pytest.fixture
@@ -60,3 +60,5 @@ def test_the_hub_that_was_opened_last_is_the_current_one() -> None:
     door = open_door(read_settings({}))
     assert current() is door.hub
     assert door.settings is door.hub.settings
+    close_door(door)
+    assert current() is None

@@ -16,27 +16,21 @@ class PendingAcks:
 
     def __init__(self) -> None:
         self._next = 0
-        self._pending: dict[int, tuple[float, AckListener]] = {}
+        self._pending: dict[int, AckListener] = {}
 
-    def add(self, deadline: float, listener: AckListener) -> int:
+    def add(self, listener: AckListener) -> int:
         """Wait for one more; return the id to send with the event."""
         ack_id = self._next
         self._next += 1
-        self._pending[ack_id] = deadline, listener
+        self._pending[ack_id] = listener
         return ack_id
 
     def resolve(self, ack_id: int | None) -> AckListener | None:
-        """Return the listener that an arriving acknowledgement is for; None for one too late, or never asked for."""
-        _, listener = self._pending.pop(ack_id, (0.0, None)) if ack_id is not None else (0.0, None)
-        return listener
-
-    def expire(self, now: float) -> list[AckListener]:
-        """Give up on those whose time is over."""
-        late = [ack_id for ack_id, (deadline, _) in self._pending.items() if deadline <= now]
-        return [self._pending.pop(ack_id)[1] for ack_id in late]
+        """Wait for one no longer, and return its listener; None for one that is over, or was never asked for."""
+        return None if ack_id is None else self._pending.pop(ack_id, None)
 
     def abandon(self) -> list[AckListener]:
         """Give up on all: the client is gone."""
-        listeners = [listener for _, listener in self._pending.values()]
+        listeners = list(self._pending.values())
         self._pending.clear()
         return listeners

@@ -63,6 +63,7 @@ class UnsendableValue(SocketIOError, TypeError):
     def __init__(self, path: str, problem: str) -> None:
         super().__init__(f"{path}: {problem}")
         self.path = path
+        self.problem = problem
 
 
 class ClientError(SocketIOError):

@@ -82,7 +82,9 @@ class Event:
         """
         pattern = self._compile(channel)
         if not isinstance(namespace, str) or not namespace.startswith("/") or "," in namespace:
-            raise EventError(f"{self.name}: namespace={namespace!r} is none; it starts with a slash, like '/admin'")
+            raise EventError(
+                f"{self.name}: namespace={namespace!r} is not a namespace; one starts with a slash, like '/admin'"
+            )
 
         def bind(handler: F) -> F:
             fewest, most = self._check(handler)

@@ -54,7 +54,7 @@ class Hub:
         self._namespaces = Namespaces(self.services)
         self._sessions: dict[str, Session] = {}
         #: Peers whose connection is over, but not all of their handlers.
-        self._ending: set[Peer] = set()
+        self._ending: weakref.WeakSet[Peer] = weakref.WeakSet()
         backplane.start(delivery)
 
     def __len__(self) -> int:
@@ -150,7 +150,7 @@ class Hub:
             logger.debug("%s ended: %s", session, session.reason)
             self.services.counters.ended[str(session.reason)] += 1
             self._part(session, session.reason or reason)
-            session.peer = None  # the two hold each other
+            session.peer = session.carrier = session.wake = None  # they hold the session too
 
     def unattended(self, session: Session) -> None:
         """Nobody carries the session at the moment: the hub itself takes note if it ends because it is full."""
@@ -170,8 +170,7 @@ class Hub:
     @property
     def is_quiet(self) -> bool:
         """Whether no session is left, nor any handler of one that ended."""
-        self._ending = {peer for peer in self._ending if peer.is_busy}
-        return not self._sessions and not self._ending
+        return not self._sessions and not any(peer.is_busy for peer in self._ending)
 
     def _part(self, session: Session, reason: Reason) -> None:
         peer: Peer = session.peer

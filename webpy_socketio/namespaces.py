@@ -10,13 +10,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from .errors import AckTimeout, ClientError, Disconnected, Refused, UnsendableValue
-from .events import Handler
+from .events import UNLIMITED, Handler
 from .logs import logger, printable
 from .reasons import SERVER_DISCONNECT
 from .services import Services
 from .sockets import Socket
 from .wire.packets import SocketPacket, SocketType
 
+#: Events of which the log says that they cannot be handled: clients can make up any number.
+MOST_TOLD = 100
 SUBSCRIBE, UNSUBSCRIBE = "__subscribe__", "__unsubscribe__"
 
 
@@ -27,6 +29,8 @@ class Namespace:
         self.name = name
         self._services = services
         self._events = services.events
+        self._told: set[tuple[Any, str]] = set()
+        self._failures = services.runner.failures
 
     def connect(self, socket: Socket) -> bool:
         """Ask ``on_connect`` and let the client in, or turn it away; tell which."""
@@ -68,7 +72,7 @@ class Namespace:
         self._run(socket, self._events.on_finish.matching(self.name, channels))
         socket.forget()
 
-    def report(self, socket: Socket, error: Exception, where: str) -> None:
+    def report(self, socket: Socket, error: BaseException, where: str) -> None:
         """Log what a handler raised, and show it to ``on_error``."""
         # That a client did not answer, or left, is no fault of the handler: one line will do.
         trace = None if isinstance(error, (AckTimeout, Disconnected)) else error
@@ -76,7 +80,7 @@ class Namespace:
         for handler in self._events.on_error.matching(self.name, socket.channels):
             try:
                 handler.function(socket.request, socket, socket.context, error)
-            except Exception as second:
+            except self._failures as second:
                 logger.error("%s raised %s", _name(handler), type(second).__name__, exc_info=second)
 
     def _turn_away(self, socket: Socket, refusal: Refused) -> None:
@@ -96,10 +100,11 @@ class Namespace:
         bound = self._events.handlers_of(self.name, name)
         handlers = [handler for handler in bound if handler.pattern is None or handler.sees(socket.channels)]
         if not handlers:
-            return _error("no_handler", f"no handler for the event {name!r}")
+            return self._cannot(name, "no_handler", f"no handler for the event {name!r}")
         for handler in handlers:
             if not handler.first_only and not handler.fewest <= len(args) <= handler.most:
-                return _error("wrong_arguments", f"the event {name!r} does not take {len(args)} arguments")
+                problem = f"the event {name!r} takes {_range(handler)} arguments, not {len(args)}"
+                return self._cannot(name, "wrong_arguments", problem)
         answer: Any = None
         failed = False
         for handler in handlers:
@@ -108,12 +113,19 @@ class Namespace:
                 result = handler.function(socket.request, socket, socket.context, *values)
             except Refused as refusal:
                 return _error("refused", refusal.message, refusal.data)
-            except Exception as error:
+            except self._failures as error:
                 failed = True
                 self.report(socket, error, _name(handler))
             else:
                 answer = result if answer is None else answer
         return _FAILED if failed else _as_arguments(answer)
+
+    def _cannot(self, name: Any, code: str, problem: str) -> list[Any]:
+        """Return the answer to an event that cannot be handled; the log says it once, for who did not ask for one."""
+        if (name, code) not in self._told and len(self._told) < MOST_TOLD:
+            self._told.add((name, code))
+            logger.info("%s", printable(problem[:200]))
+        return _error(code, problem)
 
     def _acknowledge(self, socket: Socket, ack_id: int, answer: list[Any]) -> None:
         try:
@@ -132,9 +144,13 @@ class Namespace:
         self._log(socket, "SUBSCRIBE", channel)
         if not socket.provisionally(channel):
             return [True]
-        refusal = self._refusal(socket, self._events.on_subscribe.matching(self.name, (channel,)), channel)
+        refusal: Refused | None = Refused()  # whatever ends the handlers, only their consent grants it
+        try:
+            refusal = self._refusal(socket, self._events.on_subscribe.matching(self.name, (channel,)), channel)
+        finally:
+            if refusal is not None:
+                socket.unsubscribe(channel)
         if refusal is not None:
-            socket.unsubscribe(channel)
             return _error("refused", refusal.message, refusal.data)
         if channel in socket.channels:  # unless a handler ended the subscription again
             socket.subscribe(channel)
@@ -154,7 +170,7 @@ class Namespace:
     def _channel_name(self, args: list[Any]) -> str:
         limit = self._services.settings.max_channel_length
         if len(args) != 1 or not isinstance(args[0], str) or not 0 < len(args[0]) <= limit:
-            raise ClientError(f"a channel is named by one text of 1 to {limit} characters")
+            raise ClientError(f"a channel's name is a string of 1 to {limit} characters")
         return args[0]
 
     # Running handlers.
@@ -164,7 +180,7 @@ class Namespace:
         for handler in handlers:
             try:
                 handler.function(socket.request, socket, socket.context, *args)
-            except Exception as error:
+            except self._failures as error:
                 self.report(socket, error, _name(handler))
 
     def _refusal(self, socket: Socket, handlers: Iterable[Handler], *args: Any) -> Refused | None:
@@ -175,7 +191,7 @@ class Namespace:
                     return Refused()
             except Refused as refusal:
                 return refusal
-            except Exception as error:
+            except self._failures as error:
                 self.report(socket, error, _name(handler))
                 return Refused("the server could not decide this")
         return None
@@ -212,6 +228,12 @@ def _error(code: str, message: str, data: Any = None) -> list[Any]:
 
 
 _FAILED = _error("failed", "the server could not handle this event")
+
+
+def _range(handler: Handler) -> str:
+    if handler.fewest == handler.most:
+        return str(handler.fewest)
+    return f"at least {handler.fewest}" if handler.most == UNLIMITED else f"{handler.fewest} to {handler.most}"
 
 
 def _as_arguments(answer: Any) -> list[Any]:

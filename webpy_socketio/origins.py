@@ -32,9 +32,14 @@ class Origins:
         """Whether the Origin consists of what a header may hold."""
         return LEGAL_VALUE.fullmatch(environ.get("HTTP_ORIGIN", "")) is not None
 
-    def allows(self, environ: Mapping[str, Any]) -> bool:
-        """Whether the page that sent a request may connect."""
+    def allows(self, environ: Mapping[str, Any], is_script: bool = False) -> bool:
+        """Whether the page that sent a request may connect.
+
+        :param is_script: whether the answer will be a script, which any page can ask for without telling its origin.
+        """
         origin = environ.get("HTTP_ORIGIN")
+        if origin is None:
+            origin = _foreign_page(environ, is_script)
         return origin is None or self._is_declared(origin) or _is_own(origin, environ)
 
     def headers(self, environ: Mapping[str, Any]) -> Headers:
@@ -63,6 +68,18 @@ class Origins:
 
     def _is_declared(self, origin: str) -> bool:
         return "*" in self._declared or origin.lower() in self._declared
+
+
+def _foreign_page(environ: Mapping[str, Any], is_script: bool) -> str | None:
+    """The origin of the page behind a request without Origin; None if there is no page, or none of another site."""
+    site = environ.get("HTTP_SEC_FETCH_SITE")
+    if site in ("none", "same-origin") or (site is None and not is_script):
+        return None
+    referer = environ.get("HTTP_REFERER", "")
+    scheme, separator, rest = referer.partition("://")
+    if not separator:
+        return None if site is None else "null"
+    return f"{scheme}://{rest.partition('/')[0]}"
 
 
 def _is_own(origin: str, environ: Mapping[str, Any]) -> bool:

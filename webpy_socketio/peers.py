@@ -22,14 +22,16 @@ from .wire.prepared import Prepared
 from .wire.socketio import Assembler, decode_packet, encode_packet
 
 Job = Callable[..., Any]
+#: How many messages of the largest size may wait for a client's running handler.
+INBOX_PAYLOADS = 4
 
 
 class Peer:
     """One client, in all the namespaces it joined."""
 
     __slots__ = (
-        "_assembler", "_inbox", "_left", "_namespaces", "_scope", "_services", "_session", "_sockets", "_working",
-        "joined", "on_idle", "request",
+        "__weakref__", "_assembler", "_backlog", "_inbox", "_left", "_namespaces", "_scope", "_services", "_session",
+        "_size", "_sockets", "_waiting", "_working", "joined", "request",
     )  # fmt: skip
 
     def __init__(
@@ -43,8 +45,6 @@ class Peer:
         self.request = request
         #: Whether a namespace was ever joined.
         self.joined = False
-        #: Called each time the inbox has become empty; whoever paused reading puts itself here.
-        self.on_idle: Callable[[], None] | None = None
         self._session = session
         self._scope = scope
         self._namespaces = namespaces
@@ -53,6 +53,9 @@ class Peer:
         self._left: set[str] | None = None
         self._assembler: Assembler | None = None
         self._inbox: deque[tuple[Any, ...]] | None = None
+        self._backlog = 0  # bytes of the messages in the inbox
+        self._size = 0  # bytes of the message that is being read
+        self._waiting: list[Callable[[], None]] | None = None
         self._working = False
 
     @property
@@ -63,10 +66,18 @@ class Peer:
     @property
     def is_swamped(self) -> bool:
         """Whether so many events wait for the running handler that reading should pause."""
-        return self._inbox is not None and len(self._inbox) >= self._services.settings.max_inbox
+        if not self._inbox:
+            return False
+        settings = self._services.settings
+        return len(self._inbox) >= settings.max_inbox or self._backlog >= INBOX_PAYLOADS * settings.max_payload
+
+    def when_idle(self, callback: Callable[[], None]) -> None:
+        """Have a function called once, when the inbox has become empty."""
+        self._waiting = [*(self._waiting or ()), callback]
 
     def receive(self, message: str | bytes) -> None:
         """Take the next message of the session. Raises PacketError or RuleBroken if it may not stand here."""
+        self._size = len(message) if self._assembler is None else self._size + len(message)
         if isinstance(message, str):
             if self._assembler is not None:
                 raise RuleBroken("text came where an attachment was due")
@@ -169,7 +180,7 @@ class Peer:
     def _call_back(self, socket: Socket, callback: Callable[..., object], args: list[Any]) -> None:
         try:
             callback(*args)
-        except Exception as error:
+        except self._services.runner.failures as error:
             namespace = self._namespaces.find(socket.namespace)
             if namespace is not None:
                 namespace.report(socket, error, "the callback of an acknowledgement")
@@ -180,7 +191,8 @@ class Peer:
         if self._working:
             if self._inbox is None:
                 self._inbox = deque()
-            self._inbox.append((job, *args))
+            self._inbox.append((self._size, job, *args))
+            self._backlog += self._size
         else:
             self._working = True
             self._services.runner.start(self._work, job, *args)
@@ -191,11 +203,17 @@ class Peer:
             self._scoped(job, *args)
         finally:
             if self._inbox:
-                self._services.runner.start(self._work, *self._inbox.popleft())
+                size, *task = self._inbox.popleft()
+                self._backlog -= size
+                self._services.runner.start(self._work, *task)
             else:
                 self._working = False
-                if self.on_idle is not None:
-                    self.on_idle()
+                self._tell_idle()
+
+    def _tell_idle(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        for callback in waiting or ():
+            callback()
 
     def _scoped(self, job: Job, *args: Any) -> None:
         scope = self._scope

@@ -41,6 +41,9 @@ class Scope(Protocol):
 class Runner(Protocol):
     """See the module's text for the promises."""
 
+    #: What a handler may raise without being more than a failure of its own.
+    failures: tuple[type[BaseException], ...]
+
     def start(self, job: Callable[..., object], *args: Any) -> None: ...
     def waiter(self) -> Waiter: ...
     def call(self, function: Callable[[], T]) -> T: ...

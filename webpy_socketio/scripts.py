@@ -26,11 +26,13 @@ class Script(NamedTuple):
     version: str
 
 
-@functools.cache
 def find_script(name: str) -> Script | None:
     """Return a script by its name in URLs."""
-    if name not in SOURCES:
-        return None
+    return _script(name) if name in SOURCES else None
+
+
+@functools.cache  # of our own names only: a client can ask for any number of others
+def _script(name: str) -> Script:
     text = b"\n".join((PACKAGE / "static" / source).read_bytes() for source in SOURCES[name])
     return Script(text, gzip.compress(text, 9, mtime=0), hashlib.sha256(text).hexdigest()[:16])
 
@@ -43,7 +45,10 @@ def script_url(name: str = "socket.io.js", path: str = "/socket.io") -> str:
     script = find_script(name)
     if script is None:
         raise ValueError(f"there is no script {name!r}; there are {', '.join(SOURCES)}")
-    return f"{path.rstrip('/')}/{name}?v={script.version}"
+    place = path.rstrip("/")
+    if place and not place.startswith("/") and "//" not in place:
+        place = "/" + place
+    return f"{place}/{name}?v={script.version}"
 
 
 def serve_script(script: Script, query: str, environ: Mapping[str, Any]) -> tuple[str, list[tuple[str, str]], bytes]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import signal
 import socket
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import gevent
@@ -13,10 +15,10 @@ from gevent.pywsgi import WSGIHandler, WSGIServer
 
 from .errors import SettingsError
 from .logs import logger, printable
-from .startup import open_door, read_settings
+from .startup import check_patched, close_door, open_door, read_settings
 from .transports.streams import KEY, Connection
 from .webpy import DOOR
-from .wsgi import ROUTINE
+from .wsgi import ROUTINE, Answer
 
 #: gevent-socketio's names of options that still have a meaning.
 RENAMED = {"heartbeat_interval": "ping_interval", "heartbeat_timeout": "ping_timeout"}
@@ -49,6 +51,11 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
             self._connection = environ[KEY] = Connection(self.socket)
         return environ
 
+    def handle(self) -> None:
+        """Handle the requests of a connection; that the client went away is not worth a word."""
+        with contextlib.suppress(OSError):
+            super().handle()
+
     def handle_one_response(self) -> None:
         """Answer one request; then let go of the connection if the answer was to switch protocols."""
         super().handle_one_response()
@@ -61,6 +68,19 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
         elif connection.on_failure is not None:
             connection.on_failure()  # something between us and the server changed the answer
         self.close_connection = True
+
+    def write(self, data: bytes) -> None:
+        """Send a part of the application's answer; if that was empty to its end, make the one that was put off."""
+        connection = self._connection
+        if data or self.headers_sent or connection is None or connection.later is None or self.code != 200:
+            super().write(data)
+            return
+        later, connection.later = connection.later, None
+        answer: Answer = later()
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.response_headers]
+        kept = [header for header in headers if header[0].lower() not in ("content-length", "content-type")]
+        self.start_response(answer.status, kept + answer.headers)
+        super().write(answer.body)
 
     def finalize_headers(self) -> None:
         """Complete the headers; a switch of protocols has no length (RFC 9110, section 8.6)."""
@@ -130,6 +150,9 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
     ) -> None:
         if resource is not None:
             options["resource"] = resource
+        if not callable(application):
+            raise SettingsError(f"{application!r} is no WSGI application; give the server app.wsgifunc()")
+        check_patched()
         settings_given, server_options = _sort(options)
         settings = read_settings(settings_given)
         self._door = open_door(settings)
@@ -169,6 +192,7 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
         if not hub.is_quiet:
             logger.warning("stopped after %s seconds, though handlers were still running", seconds)
         hub.services.backplane.stop(seconds)
+        close_door(self._door)
         super().stop(timeout=0.1)
 
     def _place(self) -> str:
@@ -184,7 +208,7 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
     def _on_signal(self) -> None:
         if self._stop_event.is_set():
             raise SystemExit(1)
-        logger.info("stopping; once more to stop at once")
+        logger.info("stopping; press Ctrl-C or signal again to stop at once")
         self._stop_event.set()
 
 
@@ -207,6 +231,8 @@ def _sort(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _transports(names: Any) -> tuple[str, ...]:
+    if not isinstance(names, Iterable):
+        raise SettingsError(f"option transports = {names!r}: must be a list of names")
     known: dict[str, None] = {}
     for name in names.split(",") if isinstance(names, str) else names:
         if name in TRANSPORT_NAMES:

@@ -12,9 +12,11 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from .errors import SettingsError
+
+N = TypeVar("N", int, float)
 
 PREFIX = "SOCKETIO_"
 TRANSPORTS = ("polling", "websocket")
@@ -28,14 +30,21 @@ ENVIRON_KEYS = (
 
 
 def _seconds(value: Any) -> float:
-    number = float(value)
+    number = _number(float, value, "must be a number of seconds above 0")
     if isinstance(value, bool) or not 0 < number < float("inf"):
         raise ValueError("must be a number of seconds above 0")
     return number
 
 
+def _number(kind: type[N], value: Any, problem: str) -> N:
+    try:
+        return kind(value)
+    except (TypeError, ValueError):
+        raise ValueError(problem) from None
+
+
 def _whole(value: Any) -> int:
-    number = int(value)
+    number = _number(int, value, "must be a whole number")
     if isinstance(value, bool) or (isinstance(value, float) and value != number):
         raise ValueError("must be a whole number")
     return number
@@ -93,7 +102,9 @@ def _origins(value: Any) -> tuple[str, ...]:
     names = _names(value)
     for name in names:
         if name not in ("*", "null") and not re.fullmatch(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/\s]+/?", name):
-            raise ValueError(f"{name!r} is no origin; one is written like 'https://www.example.com', or '*' for all")
+            raise ValueError(
+                f"{name!r} is not an origin; one is written like 'https://www.example.com', or '*' for all"
+            )
     return names
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
@@ -40,7 +41,7 @@ class Socket:
     """
 
     __slots__ = (
-        "_acks", "_channels", "_held", "_owner", "_services", "_session",
+        "__weakref__", "_acks", "_channels", "_held", "_owner", "_services", "_session",
         "admitted", "auth", "connected", "context", "namespace", "reason", "request", "sid",
     )  # fmt: skip
 
@@ -177,7 +178,12 @@ class Socket:
     # The end.
 
     def disconnect(self) -> None:
-        """Put the client out of the namespace; it does not come back by itself."""
+        """Put the client out of the namespace; it does not come back by itself.
+
+        During ``on_connect`` it lets the client in first; to keep it out, refuse it.
+        """
+        if self._held is not None:
+            self.accept()
         if self.connected:
             self.deliver(SocketPacket(SocketType.DISCONNECT, self.namespace))
         self._owner.leave(self, SERVER_DISCONNECT)
@@ -194,6 +200,8 @@ class Socket:
         self.deliver(self._session.dialect.connect(self.namespace, self.sid))
         for prepared in held:
             self._session.send(prepared)
+        if not self.connected:
+            return  # it was too much for its outbox
         self._services.delivery.attach(self.namespace, self.sid, self._session, self._channels)
 
     def refuse(self, message: str, data: Any = None) -> None:
@@ -258,13 +266,15 @@ class Socket:
     def _expect_ack(self, seconds: float, listener: Callable[[list[Any] | None], None]) -> int:
         if self._acks is None:
             self._acks = PendingAcks()
+        ack_id = self._acks.add(listener)
         services = self._services
-        deadline = services.runner.now() + seconds
-        services.deadlines.add(deadline, self._expire_acks, None)
-        return self._acks.add(deadline, listener)
+        services.deadlines.add(services.runner.now() + seconds, _expire_ack, (weakref.ref(self), ack_id))
+        return ack_id
 
-    def _expire_acks(self, _: Any, now: float) -> None:
-        for listener in self._acks.expire(now) if self._acks else ():
+    def give_up_ack(self, ack_id: int) -> None:
+        """The time for an acknowledgement is over; nothing happens if it came."""
+        listener = self._acks.resolve(ack_id) if self._acks else None
+        if listener is not None:
             self._services.counters.expired_acks += 1
             listener(None)
 
@@ -274,6 +284,13 @@ class Socket:
                 self._owner.run(self, callback, args)
 
         return answered
+
+
+def _expire_ack(subject: tuple[weakref.ref[Socket], int], now: float) -> None:
+    reference, ack_id = subject
+    socket = reference()
+    if socket is not None:
+        socket.give_up_ack(ack_id)
 
 
 def _check_name(event: str) -> None:

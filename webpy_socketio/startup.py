@@ -10,11 +10,12 @@ from typing import Any
 import web
 
 from .backplane.memory import MemoryBackplane
+from .errors import SettingsError
 from .events import EVENTS
 from .hub import Hub
-from .logs import log_to_stderr
+from .logs import log_to_stderr, logger
 from .settings import Settings, load_settings
-from .shortcuts import set_current
+from .shortcuts import current, set_current
 from .transports.clock import Clock
 from .transports.workers import Workers
 from .wsgi import Door
@@ -30,16 +31,35 @@ def read_settings(keywords: Mapping[str, Any]) -> Settings:
     return load_settings(keywords, web.config, os.environ, _project_settings())
 
 
+def check_patched() -> None:
+    """Raise SettingsError if ``web.ctx`` is not apart for each greenlet: one client would see what is another's."""
+    if not any(base.__module__.startswith("gevent") for base in type(web.ctx).__mro__):
+        raise SettingsError(
+            "web.py was imported without gevent's patches, so all clients would share one web.ctx: "
+            "let the main module begin with 'from gevent import monkey; monkey.patch_all()'"
+        )
+
+
 def open_door(settings: Settings) -> Door:
     """Make a hub with greenlets for its handlers and a running clock, and the door to it.
 
     The module-level functions speak for this hub from now on.
     """
     log_to_stderr()
+    if current() is not None:
+        logger.warning("another Socket.IO server in this process: send and broadcast speak for the new one only")
     hub = Hub(settings, EVENTS, Workers(), MemoryBackplane())
-    Clock(hub).start()
+    clock = Clock(hub)
+    clock.start()
     set_current(hub)
-    return Door(hub)
+    return Door(hub, clock)
+
+
+def close_door(door: Door) -> None:
+    """Let go of what :func:`open_door` started; nobody is to come in any more."""
+    door.clock.stop()
+    if current() is door.hub:
+        set_current(None)
 
 
 def _project_settings() -> Mapping[str, Any]:

@@ -64,6 +64,7 @@ class TestServer:
     """A server in memory, for the events bound with the package's decorators or for a set of your own."""
 
     __test__ = False  # its name must not make pytest collect it
+    failures: tuple[type[BaseException], ...] = (Exception,)
 
     def __init__(self, events: Events = EVENTS, **settings: Any) -> None:
         self._time = 0.0

@@ -14,6 +14,7 @@ import web
 
 from .logs import logger
 from .startup import open_door, read_settings
+from .transports.streams import find_connection
 from .wsgi import Answer, Door, Later
 
 #: The environ's key under which a server that has a door of its own puts it.
@@ -63,12 +64,21 @@ class SocketIOView:
     resource = "socket.io"
 
     def GET(self, name: str) -> Any:
-        """Answer a request, at once or by a generator that web.py runs after its processors."""
+        """Answer a request at once, or let the server make the answer when web.py has finished with the request.
+
+        A server that cannot gets a generator: web.py runs it after its processors, but before its unloadhooks.
+        """
         environ = web.ctx.env
         door = door_of(environ)
         self._check_resource(door)
         answer = door.answer(environ, name, WebContext)
-        return _give(answer) if isinstance(answer, Answer) else _give_later(answer)
+        if isinstance(answer, Answer):
+            return _give(answer)
+        connection = find_connection(environ)
+        if connection is None:
+            return _give_later(answer)
+        connection.later = answer
+        return b""
 
     POST = PUT = PATCH = DELETE = HEAD = OPTIONS = GET
 

@@ -10,19 +10,18 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import orjson
-from websockets.datastructures import Headers as WebSocketHeaders
-from websockets.http11 import Request
-from websockets.server import ServerProtocol
 
 from .compression import choose_coding, compress
 from .engine.session import Session
+from .environs import check_handshake, compact_environ, wants_websocket
 from .errors import RequestRefused
 from .hub import Hub
-from .logs import logger, printable, quiet
+from .logs import logger, printable
 from .origins import Headers, Origins
 from .reasons import TRANSPORT_ERROR
 from .runner import Scope
 from .scripts import find_script, serve_script
+from .transports.clock import Clock
 from .transports.polling import OK, Polling, PollResult
 from .transports.streams import Connection, Stream, find_connection
 from .transports.websocket import WebSocket
@@ -31,7 +30,6 @@ from .wire.dialects import Dialect, find_dialect
 
 #: Set in the environ of a request whose success is not worth a line in the access log.
 ROUTINE = "webpy_socketio.routine"
-PRIVATE_PREFIXES = ("wsgi.", "gunicorn.", "gevent.", "werkzeug.", "webpy_socketio.")
 LONGEST_LENGTH = 15  # digits; more are no length of anything
 BINARY = "application/octet-stream"
 NO_STORE = ("Cache-Control", "no-store")
@@ -55,8 +53,9 @@ Later = Callable[[], Answer]
 class Door:
     """Answers the requests for one hub's sessions."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, clock: Clock) -> None:
         self.hub = hub
+        self.clock = clock
         self.settings = hub.settings
         #: Whether the operator has been told of URLs that do not match the setting ``resource``.
         self.warned_of_resource = False
@@ -97,7 +96,7 @@ class Door:
         if not self._origins.is_legal(environ):
             raise RequestRefused(3, "Bad request")
         environ[ROUTINE] = True
-        upgrading = _wants_websocket(environ)
+        upgrading = wants_websocket(environ)
         session = self._known_session(query, transport, upgrading)
         if session is None and environ["REQUEST_METHOD"] != "GET":
             raise RequestRefused(2, "Bad handshake method")
@@ -141,7 +140,7 @@ class Door:
 
     def _judge_newcomer(self, environ: Mapping[str, Any], query: Mapping[str, str]) -> Dialect:
         """Return the dialect of a client that may come in."""
-        if not self._origins.allows(environ):
+        if not self._origins.allows(environ, is_script="j" in query):
             origin = printable(environ.get("HTTP_ORIGIN", ""))
             logger.warning("refused a page of %s: add that origin to cors_origins to let it connect", origin)
             raise RequestRefused(4, "Origin not allowed", "403 Forbidden")
@@ -173,7 +172,7 @@ class Door:
     def _refuse(self, environ: Mapping[str, Any], error: RequestRefused) -> Answer:
         self.hub.services.counters.refused[error.code] += 1
         headers = self._origins.headers(environ)
-        if _wants_websocket(environ) and "websocket" in self.settings.transports:
+        if wants_websocket(environ) and "websocket" in self.settings.transports:
             status = "503 Service Unavailable" if error.status.startswith("503") else "400 Bad Request"
             body = error.message.encode()
             headers += [("Connection", "close"), ("Content-Type", "text/html")]
@@ -196,12 +195,12 @@ class Door:
         hub, is_new = self.hub, known is None
         if known is None:
             dialect = self._judge_newcomer(environ, query)
-            headers = _check_handshake(environ)
+            headers = check_handshake(environ)
             session = self._open(environ, dialect, "websocket", surround)
         else:
             session = known
             dialect = self._judge_candidate(session, query)
-            headers = _check_handshake(environ)
+            headers = check_handshake(environ)
 
         def take(raw: Any, early: bytes) -> None:
             websocket = WebSocket(Stream(raw), session, hub)
@@ -255,6 +254,7 @@ class Door:
         try:
             body = self._read(environ, polling)
             if body is None:
+                logger.info("%s sent a POST above max_payload", session)
                 return _plain("413 Payload Too Large", headers)
             if "j" in query:
                 body = jsonp.unwrap(body)
@@ -307,43 +307,6 @@ class Door:
         return Answer(result.status, headers, body)
 
 
-def compact_environ(environ: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what handlers need of an environ; the server's own objects in it would be kept alive for hours."""
-    request = {_KEYS.get(key, key): value for key, value in environ.items() if not key.startswith(PRIVATE_PREFIXES)}
-    request["wsgi.url_scheme"] = environ.get("wsgi.url_scheme", "http")
-    return request
-
-
-# Servers make these keys anew for each request; kept for each connection, they would weigh more than their values.
-_KEYS = {
-    key: key
-    for key in (
-        "HTTP_HOST", "HTTP_USER_AGENT", "HTTP_ACCEPT", "HTTP_ACCEPT_LANGUAGE", "HTTP_ACCEPT_ENCODING", "HTTP_REFERER",
-        "HTTP_ORIGIN", "HTTP_CONNECTION", "HTTP_UPGRADE", "HTTP_COOKIE", "HTTP_SEC_WEBSOCKET_KEY", "HTTP_PRAGMA",
-        "HTTP_SEC_WEBSOCKET_VERSION", "HTTP_SEC_WEBSOCKET_EXTENSIONS", "HTTP_CACHE_CONTROL", "HTTP_X_FORWARDED_FOR",
-        "HTTP_X_FORWARDED_PROTO", "HTTP_X_REAL_IP", "HTTP_SEC_FETCH_DEST", "HTTP_SEC_FETCH_MODE",
-        "HTTP_SEC_FETCH_SITE", "HTTP_DNT",
-    )
-}  # fmt: skip
-
-
 def _plain(status: str, headers: Headers, body: bytes = b"") -> Answer:
     kind = [("Content-Type", "text/html")] if body else []
     return Answer(status, [*headers, *kind, ("Content-Length", str(len(body)))], body)
-
-
-def _wants_websocket(environ: Mapping[str, Any]) -> bool:
-    tokens = environ.get("HTTP_CONNECTION", "").lower().replace(" ", "").split(",")
-    return environ.get("HTTP_UPGRADE", "").lower() == "websocket" and "upgrade" in tokens
-
-
-def _check_handshake(environ: Mapping[str, Any]) -> Headers:
-    """Return the headers that accept a WebSocket. Raises RequestRefused if RFC 6455, section 4.2.1 is not met."""
-    headers = WebSocketHeaders()
-    for key, value in environ.items():
-        if key.startswith("HTTP_") and isinstance(value, str):
-            headers[key[5:].replace("_", "-")] = value
-    response = ServerProtocol(logger=quiet).accept(Request("/", headers))
-    if response.status_code != 101:
-        raise RequestRefused(3, "Bad request")
-    return [(name, response.headers[name]) for name in ("Upgrade", "Connection", "Sec-WebSocket-Accept")]

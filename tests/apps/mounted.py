@@ -82,7 +82,23 @@ def remember_user() -> None:
     web.ctx.user = session.get("name", "nobody")
 
 
+held = 0
+
+
+def hold() -> None:
+    """Like a hook that opens a database session for each request."""
+    global held
+    held += 1
+
+
+def release() -> None:
+    global held
+    held -= 1
+
+
 app.add_processor(web.loadhook(remember_user))
+app.add_processor(web.loadhook(hold))
+app.add_processor(web.unloadhook(release))
 application = app.wsgifunc()
 
 
@@ -102,6 +118,11 @@ def context_of(request: Any, socket: Any, context: Any) -> dict[str, Any]:
     left = {name: web.ctx.get(name) for name in ("user", "path", "ip", "home", "stain")}
     web.ctx.stain = "left by an event"
     return left | {"cookie": web.cookies().get("webpy_session_id") is not None, "same": request is web.ctx.env}
+
+
+@on_event("held")
+def how_many_are_held(request: Any, socket: Any, context: Any) -> int:
+    return held
 
 
 @on_event("nap")

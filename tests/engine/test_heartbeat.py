@@ -148,7 +148,7 @@ def test_never_two_pings_without_a_pong(steps: list[tuple[str, float]]) -> None:
     heart, now, awaiting = make(), 0.0, False
     for step, seconds in steps:
         now += seconds
-        beat = getattr(heart, step)(now)
+        beat = heart.hear(EngineType.PONG, now) if step == "pong" else getattr(heart, step)(now)
         if step == "pong":
             awaiting = False
         elif beat is not None:

@@ -18,8 +18,6 @@ from tests.conformance.targets import require_node
 from tests.serving import CLIENTS, ROOT, Server, free_port
 
 PAGE = """
-class index:
-    def GET(self):
         from mako.lookup import TemplateLookup
         lookup = TemplateLookup(directories=[template_dir()])
         return lookup.get_template("socketio_scripts.html").render()
@@ -54,8 +52,9 @@ def sample(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     port = free_port()
     code = re.sub("^    ", "", block[1], flags=re.MULTILINE).replace("8000", str(port))
     assert "SocketIOServer" in code
+    assert 'return "a page"' in code
     script = tmp_path_factory.mktemp("project") / "chat.py"
-    script.write_text(code.replace("@on_message", PAGE + "\n@on_message"))
+    script.write_text(code.replace('        return "a page"\n', PAGE))
     with Server([str(python), str(script)], port, {"PYTHONPATH": "", "PYTHONUNBUFFERED": "1"}, script.parent) as server:
         yield server
 

@@ -114,6 +114,14 @@ def test_a_session_changed_while_a_websocket_is_open_stays_changed(start: Start)
         assert browser.get(server.url + "/who", timeout=5).text == "meanwhile-" + transports[0]
 
 
+@pytest.mark.parametrize("mount", ["plain", "middleware"])
+def test_web_py_is_done_with_a_request_before_anything_waits(start: Start, mount: str) -> None:
+    server = start(mount)
+    with client(server, transports=["polling"]) as first, client(server, transports=["websocket"]) as second:
+        first.call("message", "now a poll is held")
+        wait_for(lambda: second.call("held") == 0)
+
+
 def test_nothing_of_one_event_is_left_for_another(start: Start) -> None:
     server = start()
     with client(server, transports=["websocket"]) as simple:

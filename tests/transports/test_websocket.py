@@ -191,3 +191,54 @@ def test_what_came_with_the_request_is_read(world: World) -> None:
     assert len(world.sockets) == 1
     other.close()
     assert world.ended.wait(5)
+
+
+def test_a_client_that_pings_and_does_not_read_gets_no_pongs_in_store(world: World) -> None:
+    client, other = Client(world), Client(world)
+    while not client.session.outbox:
+        world.sockets[0].send("x" * 1000)
+    pings = Frame(Opcode.PING, b"x" * 100).serialize(mask=True) * 2000
+    with gevent.Timeout(5):
+        while pings:
+            try:
+                pings = pings[client.raw.send(pings) :]
+            except BlockingIOError:
+                gevent.sleep(0)
+    other.send('42["message","unharmed"]')
+    assert other.text() == '42["message","unharmed"]'
+    client.raw.setblocking(False)
+    opcodes = {client.frame().opcode for _ in range(5)}
+    assert opcodes == {Opcode.TEXT}
+
+
+def test_a_session_that_ended_before_its_websocket_opened(world: World) -> None:
+    raw, other = _socket.socketpair()
+    raw.setblocking(False)
+    session = world.hub.open(V4, "websocket", {}, None)
+    world.hub.drain()
+    WebSocket(Stream(raw), session, world.hub).open(b"")
+    other.settimeout(5)
+    assert other.recv(100) == Frame(Opcode.CLOSE, b"").serialize(mask=False)
+    other.close()
+    gevent.sleep(0.01)
+
+
+def test_reading_pauses_at_a_number_of_bytes_too() -> None:
+    world = World(max_payload=1000)
+    proceed, seen = Event(), []
+
+    @world.events.on_event("work")
+    def work(request: Any, socket: Any, context: Any, text: str) -> None:
+        proceed.wait()
+        seen.append(text)
+
+    client = Client(world)
+    for _ in range(6):
+        client.send(f'42["work","{"x" * 900}"]')
+    with gevent.Timeout(5):
+        while not client.session.paused:
+            gevent.sleep(0.001)
+        proceed.set()
+        while len(seen) < 6:
+            gevent.sleep(0.001)
+    assert not client.session.paused

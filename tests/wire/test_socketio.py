@@ -292,7 +292,7 @@ def test_limit_of_attachments(count: int, limit: int, valid: bool) -> None:
 def test_unsendable_tells_where(value: Any) -> None:
     with pytest.raises(UnsendableValue) as caught:
         encode_packet(SocketPacket(EVENT, "/", ["x", {"a": [value]}]), LIMIT)
-    assert caught.value.path == "data[1].a[0]"
+    assert caught.value.path == "args[0].a[0]"
 
 
 @pytest.mark.parametrize("kind", [CONNECT, CONNECT_ERROR])

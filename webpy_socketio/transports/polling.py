@@ -54,7 +54,7 @@ class Polling:
         if session.state is State.CLOSING and not session.outbox:
             self._hub.end(session, TRANSPORT_ERROR)
             return self._packets(NOOP, CLOSE)
-        if session.state is State.OPEN and not session.outbox:
+        if session.state is State.OPEN and session.transport == "polling" and not session.outbox:
             self._park(connection)
         if session.state is State.PROBING and not session.outbox:
             gevent.sleep(UPGRADE_GRACE)
@@ -65,6 +65,8 @@ class Polling:
         session, hub = self._session, self._hub
         if session.state is State.CLOSING:
             return PollResult(OK, b"ok")
+        if session.state is State.CLOSED:
+            return PollResult(BAD)  # it ended while the body was on its way
         try:
             for packet in session.dialect.codec.decode_payload(body, is_binary):
                 hub.receive(session, packet)
@@ -133,12 +135,13 @@ class Polling:
         return PollResult(OK, *encode_payload(packets, self._session.dialect))
 
     def _lost(self) -> None:
-        self._hub.end(self._session, TRANSPORT_ERROR)
+        if self._session.transport == "polling":  # else a WebSocket has taken over meanwhile
+            self._hub.end(self._session, TRANSPORT_ERROR)
 
     def _wait_for_handlers(self) -> None:
         session = self._session
         waiter = self._hub.services.runner.waiter()
         session.paused = True
-        session.peer.on_idle = waiter.set
+        session.peer.when_idle(waiter.set)
         waiter.wait()
         session.paused = False

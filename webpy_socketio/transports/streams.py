@@ -21,12 +21,14 @@ Watcher = Any  # of gevent's loop; it has no type that could be named
 class Connection:
     """One client's TCP connection, as long as the HTTP server has it, and its taker once it lets go."""
 
-    __slots__ = ("_socket", "on_failure", "taker")
+    __slots__ = ("_socket", "later", "on_failure", "taker")
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         #: Called with the raw socket and what was read too much, after the response has gone out.
         self.taker: Callable[[_socket.socket, bytes], None] | None = None
+        #: Makes the answer, perhaps after a long wait, when the application is done with the request.
+        self.later: Callable[[], Any] | None = None
         #: Called if the response cannot be written.
         self.on_failure: Callable[[], None] | None = None
 

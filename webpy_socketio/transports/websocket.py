@@ -34,17 +34,9 @@ class WebSocket:
     """Carries one session over one WebSocket; at first as a candidate, if the session is on polling still."""
 
     __slots__ = (
-        "_closing",
-        "_dialect",
-        "_fragments",
-        "_hub",
-        "_is_candidate",
-        "_protocol",
-        "_send_now",
-        "_session",
-        "_stream",
-        "_text",
-    )
+        "_closing", "_dialect", "_fragments", "_hub", "_is_candidate", "_is_paused", "_protocol", "_send_now",
+        "_session", "_stream", "_text",
+    )  # fmt: skip
 
     def __init__(self, stream: Stream, session: Session, hub: Hub) -> None:
         self._stream = stream
@@ -57,6 +49,7 @@ class WebSocket:
         self._closing = False
         self._is_candidate = False
         self._dialect = session.dialect
+        self._is_paused = False
 
     # Begin.
 
@@ -65,16 +58,16 @@ class WebSocket:
 
         :param early: what the client sent before it could know that it was let in.
         """
+        if not self._session.is_open:  # it ended while the answer was on its way
+            self._finish()
+            return
         self._attach()
         self.write(self._hub.handshake(self._session, can_upgrade=False))
         self._session.peer.begin()
         self._listen(early)
 
     def probe(self, dialect: Dialect, early: bytes) -> None:
-        """Try to take over a session from polling.
-
-        :param dialect: what the session speaks from then on.
-        """
+        """Try to take over a session from polling, which speaks this dialect from then on."""
         self._is_candidate = True
         self._dialect = dialect
         self._session.candidate = self._dismiss
@@ -160,7 +153,8 @@ class WebSocket:
         ending = False
         for data in self._protocol.data_to_send():
             ending = ending or not data
-            self._push(data)
+            if not self._stream.is_blocked:  # a client that does not read gets no pong (RFC 6455, section 5.5.3)
+                self._push(data)
         if ending:
             self._ended_by_protocol()
 
@@ -179,7 +173,12 @@ class WebSocket:
     def _try(self, packet: EnginePacket) -> None:
         """Take a packet of a client that is upgrading."""
         session = self._session
-        if packet.type is EngineType.PING and packet.data == "probe" and session.is_open:
+        if (
+            packet.type is EngineType.PING
+            and packet.data == "probe"
+            and session.is_open
+            and not self._stream.is_blocked
+        ):
             session.step(Step.PROBE)
             self._push(PROBE_ANSWER.frames(session.dialect))
             if session.wake is not None:
@@ -243,6 +242,9 @@ class WebSocket:
     def _flush(self) -> None:
         """Send what is waiting, as much as the kernel takes."""
         session = self._session
+        if self._stream.is_blocked:
+            session.write = None
+            return
         while session.outbox:
             packets = session.outbox.take(BATCH)
             if not self._push(b"".join(packet.frames(session.dialect) for packet in packets)):
@@ -330,14 +332,13 @@ class WebSocket:
 
     def _pause(self) -> None:
         """Read no more until the client's handlers have caught up."""
-        self._session.paused = True
-        self._session.peer.on_idle = self._resume
-        self._stream.pause()
+        if not self._is_paused:
+            self._is_paused = self._session.paused = True
+            self._session.peer.when_idle(self._resume)
+            self._stream.pause()
 
     def _resume(self) -> None:
-        self._session.paused = False
-        if self._session.peer is not None:
-            self._session.peer.on_idle = None
+        self._is_paused = self._session.paused = False
         if not self._closing:
             self._stream.listen(self._readable)
 

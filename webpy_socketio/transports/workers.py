@@ -26,6 +26,9 @@ _thread_id = monkey.get_original("_thread", "get_ident")
 class Workers:
     """Runs jobs in the greenlets of one event loop; see the contract of Runner."""
 
+    #: gevent's timeouts are no Exception, so that they pass through code that catches all of those.
+    failures: tuple[type[BaseException], ...] = (Exception, gevent.Timeout)
+
     def __init__(self) -> None:
         self._hub = gevent.get_hub()
         self._thread = _thread_id()

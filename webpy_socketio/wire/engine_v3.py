@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterable, Iterator
 
 from ..errors import PacketError
-from .engine_v4 import TYPES, decode_base64, frame_binary, frame_text
-from .packets import EnginePacket, EngineType
+from .frames import decode_base64, frame_binary, frame_text
+from .packets import TYPES, EnginePacket, EngineType
 
 #: Digits in the longest length that is read; more are no length of anything that would be accepted.
 LONGEST_LENGTH = 12

@@ -7,16 +7,13 @@ a WebSocket.
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterable, Iterator
 
-from websockets.frames import Frame, Opcode
-
 from ..errors import PacketError
-from .packets import EnginePacket, EngineType
+from .frames import decode_base64, frame_binary, frame_text
+from .packets import TYPES, EnginePacket, EngineType
 
 SEPARATOR = b"\x1e"
-TYPES = {kind.value: kind for kind in EngineType}
 PREFIXES = {kind: kind.value.encode() for kind in EngineType}
 MESSAGE = EngineType.MESSAGE
 
@@ -75,21 +72,3 @@ def encode_binary_piece(kind: EngineType, text: bytes, attachments: Iterable[byt
 def join_payload(pieces: Iterable[bytes]) -> bytes:
     """Make one payload of encoded pieces."""
     return SEPARATOR.join(pieces)
-
-
-def frame_text(data: bytes) -> bytes:
-    """Return a WebSocket text frame."""
-    return bytes(Frame(Opcode.TEXT, data).serialize(mask=False))
-
-
-def frame_binary(data: bytes) -> bytes:
-    """Return a WebSocket binary frame."""
-    return bytes(Frame(Opcode.BINARY, data).serialize(mask=False))
-
-
-def decode_base64(text: str) -> bytes:
-    """Return the bytes that clean, padded base64 stands for. Raises PacketError for any other text."""
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise PacketError("not base64") from None

@@ -18,6 +18,10 @@ class EngineType(str, Enum):
     NOOP = "6"
 
 
+#: The types by their characters.
+TYPES = {kind.value: kind for kind in EngineType}
+
+
 class EnginePacket(NamedTuple):
     """One Engine.IO packet. Only messages carry bytes."""
 

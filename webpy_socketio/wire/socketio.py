@@ -37,7 +37,10 @@ def encode_packet(packet: SocketPacket, max_attachments: int) -> EncodedPacket:
     Raises UnsendableValue if the data has no form on the wire or holds more binaries than receivers accept.
     """
     kind, namespace, data, packet_id, _ = packet
-    json, attachments = (b"", []) if data is None else encode_value(data)
+    try:
+        json, attachments = (b"", []) if data is None else encode_value(data)
+    except UnsendableValue as error:
+        raise UnsendableValue(_place(kind, data, error.path), error.problem) from None
     if kind is EVENT and not attachments and packet_id is None and namespace == "/":
         return EncodedPacket(b"2" + json, attachments)  # nearly all traffic
     if attachments:
@@ -53,6 +56,15 @@ def encode_packet(packet: SocketPacket, max_attachments: int) -> EncodedPacket:
     if packet_id is not None:
         head += str(packet_id)
     return EncodedPacket(head.encode() + json, attachments)
+
+
+def _place(kind: SocketType, data: Any, path: str) -> str:
+    """Where in what the caller gave a value stands: the name of the event comes before it on the wire only."""
+    match = re.match(r"data\[(\d+)\]", path)
+    if match is None or kind is not EVENT:
+        return path
+    rest = path[match.end() :]
+    return ("message" if data[0] == "message" else f"args[{int(match[1]) - 1}]") + rest
 
 
 def decode_packet(text: str, max_attachments: int) -> SocketPacket:

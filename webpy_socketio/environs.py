@@ -1,0 +1,53 @@
+"""What a WSGI environ tells: what handlers need of it, and whether it is a good WebSocket handshake."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from websockets.datastructures import Headers as WebSocketHeaders
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+
+from .errors import RequestRefused
+from .logs import quiet
+
+PRIVATE_PREFIXES = ("wsgi.", "gunicorn.", "gevent.", "werkzeug.", "webpy_socketio.")
+
+
+def compact_environ(environ: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what handlers need of an environ; the server's own objects in it would be kept alive for hours."""
+    request = {_KEYS.get(key, key): value for key, value in environ.items() if not key.startswith(PRIVATE_PREFIXES)}
+    request["wsgi.url_scheme"] = environ.get("wsgi.url_scheme", "http")
+    return request
+
+
+# Servers make these keys anew for each request; kept for each connection, they would weigh more than their values.
+_KEYS = {
+    key: key
+    for key in (
+        "HTTP_HOST", "HTTP_USER_AGENT", "HTTP_ACCEPT", "HTTP_ACCEPT_LANGUAGE", "HTTP_ACCEPT_ENCODING", "HTTP_REFERER",
+        "HTTP_ORIGIN", "HTTP_CONNECTION", "HTTP_UPGRADE", "HTTP_COOKIE", "HTTP_SEC_WEBSOCKET_KEY", "HTTP_PRAGMA",
+        "HTTP_SEC_WEBSOCKET_VERSION", "HTTP_SEC_WEBSOCKET_EXTENSIONS", "HTTP_CACHE_CONTROL", "HTTP_X_FORWARDED_FOR",
+        "HTTP_X_FORWARDED_PROTO", "HTTP_X_REAL_IP", "HTTP_SEC_FETCH_DEST", "HTTP_SEC_FETCH_MODE",
+        "HTTP_SEC_FETCH_SITE", "HTTP_DNT",
+    )
+}  # fmt: skip
+
+
+def wants_websocket(environ: Mapping[str, Any]) -> bool:
+    """Whether a request asks for the connection to become a WebSocket."""
+    tokens = environ.get("HTTP_CONNECTION", "").lower().replace(" ", "").split(",")
+    return environ.get("HTTP_UPGRADE", "").lower() == "websocket" and "upgrade" in tokens
+
+
+def check_handshake(environ: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the headers that accept a WebSocket. Raises RequestRefused if RFC 6455, section 4.2.1 is not met."""
+    headers = WebSocketHeaders()
+    for key, value in environ.items():
+        if key.startswith("HTTP_") and isinstance(value, str):
+            headers[key[5:].replace("_", "-")] = value
+    response = ServerProtocol(logger=quiet).accept(Request("/", headers))
+    if response.status_code != 101:
+        raise RequestRefused(3, "Bad request")
+    return [(name, response.headers[name]) for name in ("Upgrade", "Connection", "Sec-WebSocket-Accept")]
