@@ -8,7 +8,7 @@ from collections import Counter
 class Counters:
     """Totals since the start, by name; shared by everything that belongs to one hub."""
 
-    __slots__ = ("dropped_events", "ended", "expired_acks", "opened", "refused")
+    __slots__ = ("ended", "expired_acks", "opened", "refused")
 
     def __init__(self) -> None:
         #: Sessions opened.
@@ -19,5 +19,3 @@ class Counters:
         self.refused: Counter[int] = Counter()
         #: Acknowledgements that clients never sent.
         self.expired_acks = 0
-        #: Packets that were thrown away because their client did not read, by the policy that did it.
-        self.dropped_events: Counter[str] = Counter()

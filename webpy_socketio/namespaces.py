@@ -6,7 +6,7 @@ Everything here runs in a worker, one step of a client after the other, and may 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .errors import AckTimeout, ClientError, Disconnected, Refused, UnsendableValue
@@ -50,9 +50,9 @@ class Namespace:
             return  # it was on its way when the client was put out
         name, *args = packet.data
         if name == SUBSCRIBE:
-            answer = self._subscribe(socket, args)
+            answer = self._change_channels(socket, "SUBSCRIBE", self._subscribe, args)
         elif name == UNSUBSCRIBE:
-            answer = self._unsubscribe(socket, args)
+            answer = self._change_channels(socket, "UNSUBSCRIBE", self._unsubscribe, args)
         else:
             if self._services.log.enabled:
                 self._log_event(socket, name, args)
@@ -136,12 +136,17 @@ class Namespace:
 
     # Channels.
 
-    def _subscribe(self, socket: Socket, args: list[Any]) -> list[Any]:
+    def _change_channels(
+        self, socket: Socket, kind: str, change: Callable[[Socket, str], list[Any]], args: list[Any]
+    ) -> list[Any]:
         try:
             channel = self._channel_name(args)
         except ClientError as error:
             return _error("invalid_channel", str(error))
-        self._log(socket, "SUBSCRIBE", channel)
+        self._log(socket, kind, channel)
+        return change(socket, channel)
+
+    def _subscribe(self, socket: Socket, channel: str) -> list[Any]:
         if not socket.provisionally(channel):
             return [True]
         refusal: Refused | None = Refused()  # whatever ends the handlers, only their consent grants it
@@ -156,12 +161,7 @@ class Namespace:
             socket.subscribe(channel)
         return [True]
 
-    def _unsubscribe(self, socket: Socket, args: list[Any]) -> list[Any]:
-        try:
-            channel = self._channel_name(args)
-        except ClientError as error:
-            return _error("invalid_channel", str(error))
-        self._log(socket, "UNSUBSCRIBE", channel)
+    def _unsubscribe(self, socket: Socket, channel: str) -> list[Any]:
         if channel in socket.channels:
             socket.unsubscribe(channel)
             self._run(socket, self._events.on_unsubscribe.matching(self.name, (channel,)), channel)

@@ -230,9 +230,9 @@ def _sort(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     return settings, server
 
 
-def _transports(names: Any) -> tuple[str, ...]:
+def _transports(names: Any) -> Any:
     if not isinstance(names, Iterable):
-        raise SettingsError(f"option transports = {names!r}: must be a list of names")
+        return names  # the settings have a word for that
     known: dict[str, None] = {}
     for name in names.split(",") if isinstance(names, str) else names:
         if name in TRANSPORT_NAMES:

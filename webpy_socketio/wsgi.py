@@ -240,16 +240,23 @@ class Door:
         if method == "GET":
             return lambda: self._polling_answer(environ, query, polling.get(connection), session)
         if method == "POST":
-            return lambda: self._post(environ, query, polling, session)
+            return lambda: self._post(environ, query, polling, session, connection)
         return Answer("500 Internal Server Error", [("Content-Length", "0")])
 
-    def _post(self, environ: dict[str, Any], query: Mapping[str, str], polling: Polling, session: Session) -> Answer:
+    def _post(
+        self,
+        environ: dict[str, Any],
+        query: Mapping[str, str],
+        polling: Polling,
+        session: Session,
+        connection: Connection | None,
+    ) -> Answer:
         headers = self._polling_headers(environ)
         is_binary = environ.get("CONTENT_TYPE", "") == BINARY
         if is_binary and not session.dialect.binary_payloads:
             self.hub.end(session, TRANSPORT_ERROR)
             return _plain("400 Bad Request", headers)
-        if not polling.begin_post(find_connection(environ)):
+        if not polling.begin_post(connection):
             return _plain("400 Bad Request", [*headers, ("Connection", "close")])
         try:
             body = self._read(environ, polling)
