@@ -17,7 +17,7 @@ import pytest
 
 import webpy_socketio
 from webpy_socketio.errors import EventError
-from webpy_socketio.events import EVENTS, UNLIMITED, Event, Events
+from webpy_socketio.events import ALL_VALUES, EVENTS, ONE_VALUE, UNLIMITED, Event, Events
 
 NO_ARGUMENT = ["on_connect", "on_disconnect", "on_finish"]
 ONE_ARGUMENT = ["on_message", "on_subscribe", "on_unsubscribe", "on_error"]
@@ -249,10 +249,10 @@ def test_handlers_of_a_name(events: Events) -> None:
 
 def test_handlers_of_messages(events: Events) -> None:
     events.on_event("message")(rest)
-    assert [handler.first_only for handler in events.handlers_of("/", "message")] == [False]
+    assert [handler.shape for handler in events.handlers_of("/", "message")] == [ALL_VALUES]
     events.on_message(four)
     handlers = events.handlers_of("/", "message")
-    assert [(handler.function, handler.first_only) for handler in handlers] == [(four, True), (rest, False)]
+    assert [(handler.function, handler.shape) for handler in handlers] == [(four, ONE_VALUE), (rest, ALL_VALUES)]
     assert names(events.on_message) == ["four"]
     assert list(events.handlers_of("/admin", "message")) == []
 

@@ -28,8 +28,11 @@ COUNTS = [
     "max_outbox_bytes",
     "max_outbox_packets",
     "max_channel_length",
+    "max_namespaces",
+    "max_recovery_bytes",
+    "max_recovery_clients",
 ]
-SWITCHES = ["allow_upgrades", "cors_credentials"]
+SWITCHES = ["allow_upgrades", "cors_credentials", "recovery"]
 
 
 # Where values come from

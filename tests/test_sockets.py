@@ -124,7 +124,7 @@ def test_an_ack_that_never_comes_is_given_up(stage: Stage) -> None:
     socket.emit("ask", callback=answers.append)
     stage.server.advance(100)
     assert answers == []
-    assert stage.server.hub.services.counters.expired_acks == 1
+    assert stage.server.hub.counters.expired_acks == 1
 
 
 def test_a_callback_that_fails_reaches_on_error(stage: Stage) -> None:
@@ -216,7 +216,7 @@ def test_a_client_that_overflows_while_it_is_let_in_is_forgotten() -> None:
     client = stage.server.client()
     client.session.write = None  # like a poll that is not there
     client.connect()
-    assert stage.server.hub.services.delivery.membership("/").everybody == {}
+    assert stage.server.node.services.delivery.membership("/").everybody == {}
     assert len(stage.server.hub) == 0
 
 

@@ -10,7 +10,7 @@ import web
 
 from webpy_socketio import SettingsError
 from webpy_socketio.shortcuts import current
-from webpy_socketio.startup import close_door, open_door, read_settings
+from webpy_socketio.startup import read_settings, start_node
 
 
 @pytest.fixture
@@ -56,9 +56,9 @@ def test_a_settings_module_that_is_broken_is_not_passed_over(project: Path) -> N
         read_settings({})
 
 
-def test_the_hub_that_was_opened_last_is_the_current_one() -> None:
-    door = open_door(read_settings({}))
-    assert current() is door.hub
-    assert door.settings is door.hub.settings
-    close_door(door)
+def test_the_node_that_was_started_last_is_the_current_one() -> None:
+    running = start_node(read_settings({}))
+    assert current() is running.node
+    assert running.door.hub is running.node.hub
+    running.stop(1.0)
     assert current() is None

@@ -1,5 +1,6 @@
 """Socket.IO for web.py: channels, events and sends from anywhere, served by gevent."""
 
+from .class_namespaces import make_on_namespace
 from .errors import (
     AckTimeout,
     Disconnected,
@@ -13,7 +14,7 @@ from .errors import (
 from .events import EVENTS
 from .scripts import script_url, template_dir
 from .server import SocketIOServer
-from .shortcuts import broadcast, broadcast_channel, send
+from .shortcuts import broadcast, broadcast_channel, send, to
 from .webpy import make_socketio_urls, socketio_urls
 
 __version__ = "1.0.0.dev0"
@@ -26,6 +27,11 @@ on_error = EVENTS.on_error
 on_disconnect = EVENTS.on_disconnect
 on_finish = EVENTS.on_finish
 on_event = EVENTS.on_event
+on_any = EVENTS.on_any
+on_any_outgoing = EVENTS.on_any_outgoing
+on_namespace = make_on_namespace(EVENTS)
+connection_middleware = EVENTS.connection_middleware
+packet_middleware = EVENTS.packet_middleware
 
 __all__ = [
     "AckTimeout",
@@ -39,17 +45,23 @@ __all__ = [
     "UnsendableValue",
     "broadcast",
     "broadcast_channel",
+    "connection_middleware",
     "make_socketio_urls",
+    "on_any",
+    "on_any_outgoing",
     "on_connect",
     "on_disconnect",
     "on_error",
     "on_event",
     "on_finish",
     "on_message",
+    "on_namespace",
     "on_subscribe",
     "on_unsubscribe",
+    "packet_middleware",
     "script_url",
     "send",
     "socketio_urls",
     "template_dir",
+    "to",
 ]

@@ -1,36 +1,136 @@
-"""Acknowledgements that were asked for and have not come yet."""
+"""Acknowledgements that were asked for and have not come yet: of one socket, and of all who got one broadcast."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+import weakref
+from collections.abc import Callable, Iterable
 from typing import Any
+
+from .engine.deadlines import Deadlines
+from .metrics import Counters
 
 #: Called with the arguments of the acknowledgement, or with None when it will never come.
 AckListener = Callable[["list[Any] | None"], None]
 
 
-class PendingAcks:
-    """The acknowledgements that one socket waits for. Ids count up from 0, as in Node's server."""
+class AckDesk:
+    """What all pending acknowledgements of a node share: one series of ids, so that a broadcast needs only one."""
 
-    __slots__ = ("_next", "_pending")
+    __slots__ = ("_ballots", "counters", "deadlines", "next_id")
 
-    def __init__(self) -> None:
-        self._next = 0
-        self._pending: dict[int, AckListener] = {}
+    def __init__(self, deadlines: Deadlines, counters: Counters) -> None:
+        self.deadlines = deadlines
+        self.counters = counters
+        #: Returns an id that is in use for nothing else. Ids count up from 0, as in Node's server.
+        self.next_id = itertools.count().__next__
+        self._ballots: dict[int, Ballot] = {}
 
-    def add(self, listener: AckListener) -> int:
-        """Wait for one more; return the id to send with the event."""
-        ack_id = self._next
-        self._next += 1
-        self._pending[ack_id] = listener
+    def open(self, ballot: Ballot) -> int:
+        """Expect the answers to a broadcast; return the id to send with it."""
+        ack_id = self.next_id()
+        self._ballots[ack_id] = ballot
         return ack_id
 
-    def resolve(self, ack_id: int | None) -> AckListener | None:
+    def close(self, ack_id: int) -> None:
+        """Expect no more answers to a broadcast."""
+        self._ballots.pop(ack_id, None)
+
+    def answer(self, ack_id: int, sid: str, args: list[Any]) -> None:
+        """A socket answered a broadcast; nothing happens if it was not asked, has answered, or is too late."""
+        ballot = self._ballots.get(ack_id)
+        if ballot is not None:
+            ballot.answer(sid, args)
+
+    def leave(self, sid: str) -> None:
+        """A socket is gone: it will answer nothing any more."""
+        for ballot in list(self._ballots.values()):
+            ballot.leave(sid)
+
+
+class Ballot:
+    """The answers to one broadcast: complete when everybody who got it has answered or is gone."""
+
+    __slots__ = ("_done", "_expected", "answers", "is_incomplete")
+
+    def __init__(self, done: Callable[[], None]) -> None:
+        #: One for each socket that answered, in the order they came: the value, or a list if it was not just one.
+        self.answers: list[Any] = []
+        #: Whether somebody left without an answer.
+        self.is_incomplete = False
+        self._expected: set[str] = set()
+        self._done = done
+
+    @property
+    def missing(self) -> int:
+        """How many have not answered and are still there."""
+        return len(self._expected)
+
+    def expect(self, sids: Iterable[str]) -> None:
+        """Wait for these. With nobody to wait for, it is complete at once."""
+        self._expected.update(sids)
+        self._check()
+
+    def answer(self, sid: str, args: list[Any]) -> None:
+        """Count an answer, if it is expected."""
+        if sid in self._expected:
+            self._expected.remove(sid)
+            self.answers.append(answer_value(args))
+            self._check()
+
+    def leave(self, sid: str) -> None:
+        """Wait for this one no longer."""
+        if sid in self._expected:
+            self._expected.remove(sid)
+            self.is_incomplete = True
+            self._check()
+
+    def _check(self) -> None:
+        if not self._expected:
+            self._done()
+
+
+class PendingAcks:
+    """The acknowledgements that one socket alone was asked for."""
+
+    __slots__ = ("__weakref__", "_desk", "_pending")
+
+    def __init__(self, desk: AckDesk) -> None:
+        self._desk = desk
+        self._pending: dict[int, AckListener] = {}
+
+    def add(self, listener: AckListener, until: float) -> int:
+        """Wait for one more, up to a time; return the id to send with the event."""
+        ack_id = self._desk.next_id()
+        self._pending[ack_id] = listener
+        self._desk.deadlines.add(until, _expire, (weakref.ref(self), ack_id))
+        return ack_id
+
+    def resolve(self, ack_id: int) -> AckListener | None:
         """Wait for one no longer, and return its listener; None for one that is over, or was never asked for."""
-        return None if ack_id is None else self._pending.pop(ack_id, None)
+        return self._pending.pop(ack_id, None)
 
     def abandon(self) -> list[AckListener]:
         """Give up on all: the client is gone."""
         listeners = list(self._pending.values())
         self._pending.clear()
         return listeners
+
+    def give_up(self, ack_id: int) -> None:
+        """The time for an acknowledgement is over; nothing happens if it came."""
+        listener = self.resolve(ack_id)
+        if listener is not None:
+            self._desk.counters.expired_acks += 1
+            listener(None)
+
+
+def answer_value(args: list[Any]) -> Any:
+    """What an acknowledgement says: its one value, several as a list, or None for nothing."""
+    return args[0] if len(args) == 1 else args or None
+
+
+def _expire(subject: tuple[weakref.ref[PendingAcks], int], now: float) -> None:
+    reference, ack_id = subject
+    pending = reference()
+    if pending is not None:
+        pending.give_up(ack_id)

@@ -2,47 +2,155 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import copy
+from collections.abc import Callable, Iterable
 
-from .channels import Membership
-from .engine.session import Session
-from .envelope import Envelope
+from .acks import AckDesk, Ballot
+from .channels import Member, Membership
+from .envelope import Envelope, Selection, SocketDetails
+from .events import Events
+from .history import History
+from .metrics import Counters
 from .wire.packets import SocketPacket, SocketType
 from .wire.prepared import Prepared
 from .wire.socketio import encode_packet
 
 
 class Delivery:
-    """The members of every namespace in this process."""
+    """The members of every namespace in this process.
 
-    def __init__(self, max_attachments: int) -> None:
+    :param history: what keeps the messages for clients that come back; None if none may.
+    """
+
+    def __init__(
+        self,
+        max_attachments: int,
+        events: Events,
+        desk: AckDesk,
+        counters: Counters,
+        history: History | None,
+        now: Callable[[], float],
+    ) -> None:
         self._namespaces: dict[str, Membership] = {}
         self._max_attachments = max_attachments
+        self._events = events
+        self._desk = desk
+        self._counters = counters
+        self._history = history
+        self._now = now
 
     def membership(self, namespace: str) -> Membership:
         """Who is in a namespace, and follows which channels."""
         return self._namespaces.setdefault(namespace, Membership())
 
-    def attach(self, namespace: str, sid: str, session: Session, channels: Iterable[str]) -> None:
+    def attach(self, namespace: str, member: Member, channels: Iterable[str]) -> None:
         """From now on, a socket receives what is sent to its namespace and to these channels."""
         membership = self.membership(namespace)
-        membership.everybody[sid] = session
+        membership.everybody[member.sid] = member
         for channel in channels:
-            membership.add(channel, sid)
+            membership.add(channel, member.sid)
 
-    def detach(self, namespace: str, sid: str, channels: Iterable[str]) -> None:
+    def detach(self, namespace: str, member: Member, channels: Iterable[str]) -> None:
         """From now on, a socket receives nothing."""
-        self.membership(namespace).drop(sid, channels)
+        self._desk.leave(member.sid)
+        membership = self.membership(namespace)
+        membership.drop(member.sid, channels)
+        if not membership.everybody:
+            del self._namespaces[namespace]
 
     def deliver(self, envelope: Envelope) -> int:
         """Send an event to everyone here whom it is for; return how many that were.
 
+        A client that is waited for counts, as it gets the event when it comes back. Raises UnsendableValue before
+        anybody got anything.
+        """
+        selection, data, volatile = envelope
+        prepared = self._prepare(selection.namespace, data, None)
+        members = self._select(selection)
+        if self._events.on_any_outgoing.is_bound:
+            self._note_outgoing(members, data)
+        if volatile:
+            return self._deliver_if_ready(members, prepared)
+        if self._history is not None:
+            return self._deliver_and_keep(members, prepared, selection, self._history)
+        reached = 0
+        for member in members:
+            reached += member.link.send(prepared)
+        return reached
+
+    def ask(self, envelope: Envelope, ballot: Ballot) -> int:
+        """Send an event to everyone here whom it is for and expect an answer of each; return the id of the question.
+
         Raises UnsendableValue before anybody got anything.
         """
-        namespace, data, channels, excluded, sids = envelope
-        packet = SocketPacket(SocketType.EVENT, namespace, data)
-        prepared = Prepared(*encode_packet(packet, self._max_attachments))
+        selection, data, _ = envelope
+        ack_id = self._desk.open(ballot)
+        try:
+            prepared = self._prepare(selection.namespace, data, ack_id)
+        except BaseException:
+            self._desk.close(ack_id)
+            raise
+        members = [member for member in self._select(selection) if member.connected]
+        if self._events.on_any_outgoing.is_bound:
+            self._note_outgoing(members, data)
+        ballot.expect([member.sid for member in members if member.link.send(prepared)])
+        return ack_id
+
+    def stop_asking(self, ack_id: int) -> None:
+        """Expect no more answers to a question."""
+        self._desk.close(ack_id)
+
+    def sockets(self, selection: Selection) -> list[SocketDetails]:
+        """What is known of the sockets here that are meant, and connected."""
+        return [
+            SocketDetails(member.sid, member.channels, copy.copy(member.context))
+            for member in self._select(selection)
+            if member.connected
+        ]
+
+    def subscribe(self, selection: Selection, channels: Iterable[str]) -> None:
+        """Let the sockets here that are meant follow channels."""
+        for member in self._select(selection):
+            for channel in channels:
+                member.subscribe(channel)
+
+    def unsubscribe(self, selection: Selection, channels: Iterable[str]) -> None:
+        """Let the sockets here that are meant follow channels no longer."""
+        for member in self._select(selection):
+            for channel in channels:
+                member.unsubscribe(channel)
+
+    def disconnect(self, selection: Selection) -> None:
+        """Put the sockets here that are meant out of the namespace."""
+        for member in self._select(selection):
+            member.disconnect()
+
+    def _prepare(self, namespace: str, data: list[object], ack_id: int | None) -> Prepared:
+        packet = SocketPacket(SocketType.EVENT, namespace, data, ack_id)
+        return Prepared(*encode_packet(packet, self._max_attachments))
+
+    def _select(self, selection: Selection) -> list[Member]:
+        membership = self._namespaces.get(selection.namespace)
+        return [] if membership is None else membership.select(selection.channels, selection.excluded)
+
+    def _deliver_if_ready(self, members: Iterable[Member], prepared: Prepared) -> int:
         reached = 0
-        for session in self.membership(namespace).select(channels, excluded, sids):
-            reached += session.send(prepared)
+        for member in members:
+            if member.link.send_if_ready(prepared):
+                reached += 1
+            else:
+                self._counters.dropped_volatile += 1
         return reached
+
+    def _deliver_and_keep(
+        self, members: list[Member], prepared: Prepared, selection: Selection, history: History
+    ) -> int:
+        number = history.keep(selection, prepared, self._now())
+        for member in members:
+            member.last_number = number
+            member.link.send(prepared)
+        return len(members)
+
+    def _note_outgoing(self, members: Iterable[Member], data: list[object]) -> None:
+        for member in members:
+            member.note_outgoing(data)

@@ -1,19 +1,37 @@
-"""The envelope: an event on its way to many, and the one noun that crosses processes."""
+"""The envelope: an event on its way to many. With whom it is for, the noun that crosses processes."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 
+class Selection(NamedTuple):
+    """Some of a namespace's sockets."""
+
+    namespace: str = "/"
+    #: Channels whose subscribers are meant, each once, or session ids; with none of them, the whole namespace.
+    channels: tuple[str, ...] = ()
+    #: Channels and session ids of those who are not meant.
+    excluded: tuple[str, ...] = ()
+    #: Whether only sockets of this process are meant.
+    local: bool = False
+
+
 class Envelope(NamedTuple):
     """An event, and who is to get it."""
 
-    namespace: str
+    selection: Selection
     #: The name of the event and its arguments.
     data: list[Any]
-    #: Channels of the receivers, who get it once each; with no channel and no session id, the whole namespace gets it.
-    channels: tuple[str, ...] = ()
-    #: Session ids of those who shall not get it.
-    excluded: tuple[str, ...] = ()
-    #: Session ids of further receivers. They are no channels: who knows one cannot subscribe to it.
-    sids: tuple[str, ...] = ()
+    #: Whether it may be dropped for a client that is not ready to take it at once.
+    volatile: bool = False
+
+
+class SocketDetails(NamedTuple):
+    """What is known of a socket, wherever it is connected."""
+
+    session_id: str
+    #: The channels it is subscribed to.
+    channels: list[str]
+    #: A copy of what the handlers have put into its context.
+    context: dict[str, Any]

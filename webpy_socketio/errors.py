@@ -5,7 +5,7 @@ SocketIOError
 ├── SettingsError        an option is unknown or has an impossible value (told at start-up)
 ├── NoSocket             nobody is there to receive what was sent
 ├── Refused              raised by *your* handlers: the client is told why
-├── AckTimeout           a client did not answer ``socket.call`` in time (also a TimeoutError)
+├── AckTimeout           a client did not answer a ``call`` in time (also a TimeoutError)
 ├── Disconnected         a client left before it answered ``socket.call``
 ├── UnsendableValue      a value has no form on the wire (also a TypeError)
 └── ClientError          a client's mistake; answered to it, never a traceback in the log
@@ -17,6 +17,7 @@ SocketIOError
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -50,7 +51,14 @@ class Refused(SocketIOError):
 
 
 class AckTimeout(SocketIOError, TimeoutError):
-    """The client did not acknowledge within the time allowed."""
+    """A client did not acknowledge within the time allowed.
+
+    :param answers: of a broadcast, the acknowledgements that did come.
+    """
+
+    def __init__(self, message: str, answers: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.answers = list(answers)
 
 
 class Disconnected(SocketIOError):

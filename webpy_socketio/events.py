@@ -16,7 +16,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from types import CodeType
 from typing import Any, NamedTuple, TypeVar, overload
 
@@ -25,6 +25,28 @@ from .wire.socketio import RESERVED_EVENTS
 
 F = TypeVar("F", bound=Callable[..., Any])
 UNLIMITED = 1_000_000
+#: What every handler is called with first.
+LEADING = ("request", "socket", "context")
+
+
+class Shape(NamedTuple):
+    """What the handlers of an event are called with, beyond request, socket and context."""
+
+    #: As it is written in a signature.
+    arguments: str
+    #: How many a handler must be able to take, and how many there are at the most; None if that depends on the client.
+    least: int
+    most: int | None
+    #: Whether it is the name of the event that comes first.
+    has_name: bool = False
+
+
+NOTHING = Shape("", 0, 0)
+ONE_VALUE = Shape(", value", 1, 1)
+ALL_VALUES = Shape(", *args", 0, None)
+NAME_AND_VALUES = Shape(", event, *args", UNLIMITED, 1, has_name=True)
+PROCEED = Shape(", proceed", 1, 1)
+PACKET_AND_PROCEED = Shape(", event, args, proceed", 3, 3)
 
 
 class ModuleRun(NamedTuple):
@@ -44,14 +66,20 @@ class Handler(NamedTuple):
     """One decorated function and when it runs."""
 
     function: Callable[..., Any]
+    #: A namespace, or a pattern of the names of namespaces.
+    namespace: str | re.Pattern[str]
     pattern: re.Pattern[str] | None
     #: How many arguments of the event it takes: not fewer, not more.
     fewest: int
     most: int
-    #: Whether it gets the event's first argument only, or None if there is none.
-    first_only: bool
+    shape: Shape
     #: The run of the module that bound it, if it was bound at a module's top level.
     run: ModuleRun | None
+
+    def serves(self, namespace: str) -> bool:
+        """Whether it is bound to a namespace."""
+        bound = self.namespace
+        return bound == namespace if isinstance(bound, str) else bound.fullmatch(namespace) is not None
 
     def sees(self, channels: Iterable[str]) -> bool:
         """Whether it runs for a socket (or a subscription) with these channels."""
@@ -61,49 +89,75 @@ class Handler(NamedTuple):
 class Event:
     """A kind of event, and the decorator that binds handlers to it, bare or with options."""
 
-    def __init__(self, name: str, arguments: int | None, owner: Events, *, takes_channel: bool = True) -> None:
+    def __init__(self, name: str, shape: Shape, owner: Events, *, takes_channel: bool = True) -> None:
         self.name = name
+        #: Whether any handler is bound.
+        self.is_bound = False
+        self._shape = shape
         self._owner = owner
-        self.handlers: dict[str, list[Handler]] = {}
-        self._arguments = arguments
+        self._handlers: list[Handler] = []
         self._takes_channel = takes_channel
 
     @overload
     def __call__(self, function: F) -> F: ...
     @overload
-    def __call__(self, *, channel: str | None = None, namespace: str = "/") -> Callable[[F], F]: ...
+    def __call__(self, *, channel: str | None = None, namespace: str | re.Pattern[str] = "/") -> Callable[[F], F]: ...
     def __call__(
-        self, function: F | None = None, *, channel: str | None = None, namespace: str = "/"
+        self, function: F | None = None, *, channel: str | None = None, namespace: str | re.Pattern[str] = "/"
     ) -> F | Callable[[F], F]:
         """Bind a function. Raises EventError if it could never be called.
 
         :param channel: a regular expression; the handler runs only for sockets subscribed to a matching channel.
-        :param namespace: the Socket.IO namespace whose events it sees; binding to one also makes it exist.
+        :param namespace: the Socket.IO namespace whose events it sees, or a compiled pattern that the whole name of one
+            has to match; binding to one also makes it exist.
         """
         pattern = self._compile(channel)
-        if not isinstance(namespace, str) or not namespace.startswith("/") or "," in namespace:
-            raise EventError(
-                f"{self.name}: namespace={namespace!r} is not a namespace; one starts with a slash, like '/admin'"
-            )
+        check_namespace(self.name, namespace)
 
         def bind(handler: F) -> F:
-            fewest, most = self._check(handler)
-            run = _current_run()
-            if run is None or self._owner.begin(run):
-                bound = self.handlers.setdefault(namespace, [])
-                bound.append(Handler(handler, pattern, fewest, most, self._arguments == 1, run))
+            self.bind(handler, handler, namespace, pattern)
             return handler
 
         return bind if function is None else bind(function)
 
+    def bind(
+        self,
+        declared: Callable[..., Any],
+        called: Callable[..., Any],
+        namespace: str | re.Pattern[str],
+        pattern: re.Pattern[str] | None = None,
+        leading: int = len(LEADING),
+    ) -> None:
+        """Bind a function that was declared with so many parameters before those of the event.
+
+        :param called: what is called in its place, with request, socket, context and what the event has.
+        """
+        fewest, most = self._check(declared, leading)
+        run = _current_run()
+        if run is None or self._owner.begin(run):
+            self._handlers.append(Handler(called, namespace, pattern, fewest, most, self._shape, run))
+            self._changed()
+
+    def of(self, namespace: str) -> list[Handler]:
+        """Return the handlers that are bound to a namespace, in the order they were bound."""
+        return [handler for handler in self._handlers if handler.serves(namespace)]
+
     def matching(self, namespace: str, channels: Iterable[str]) -> list[Handler]:
-        """Return the handlers that run in a namespace for these channels, in the order they were bound."""
-        return [handler for handler in self.handlers.get(namespace, ()) if handler.sees(channels)]
+        """Return those that run in a namespace for these channels."""
+        return [handler for handler in self._handlers if handler.serves(namespace) and handler.sees(channels)]
+
+    def names(self, namespace: str) -> bool:
+        """Whether a handler is bound to a namespace by its name, and not by a pattern only."""
+        return any(handler.namespace == namespace for handler in self._handlers)
 
     def forget(self, run: ModuleRun) -> None:
         """Unbind what was bound during one execution of a module."""
-        for bound in self.handlers.values():
-            bound[:] = [handler for handler in bound if handler.run is None or handler.run.code is not run.code]
+        self._handlers = [h for h in self._handlers if h.run is None or h.run.code is not run.code]
+        self._changed()
+
+    def _changed(self) -> None:
+        self.is_bound = bool(self._handlers)
+        self._owner.version += 1
 
     def _compile(self, channel: str | None) -> re.Pattern[str] | None:
         if channel is None:
@@ -117,8 +171,8 @@ class Event:
         except (re.error, TypeError, OverflowError, RecursionError) as error:
             raise EventError(f"{self.name}: channel={channel!r} is not a regular expression: {error}") from None
 
-    def _check(self, function: Callable[..., Any]) -> tuple[int, int]:
-        """Return how many arguments of the event a handler takes, beyond request, socket and context."""
+    def _check(self, function: Callable[..., Any], leading: int) -> tuple[int, int]:
+        """Return how many arguments of the event a handler takes, beyond the leading ones."""
         if not callable(function):
             raise EventError(f"{self.name} decorates a function, not {function!r}; options go by name: channel=...")
         name = getattr(function, "__qualname__", repr(function))
@@ -129,34 +183,39 @@ class Event:
         except (TypeError, ValueError):
             raise EventError(f"{name} cannot handle {self.name}: Python does not tell what it is called with") from None
         positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-        fewest = sum(p.default is p.empty for p in positional) - 3
-        most = UNLIMITED if any(p.kind is p.VAR_POSITIONAL for p in parameters) else len(positional) - 3
-        wanted = self._arguments
+        fewest = sum(p.default is p.empty for p in positional) - leading
+        most = UNLIMITED if any(p.kind is p.VAR_POSITIONAL for p in parameters) else len(positional) - leading
+        shape = self._shape
         needs_keyword = any(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in parameters)
-        if most < (wanted or 0) or (wanted is not None and fewest > wanted) or needs_keyword:
-            raise EventError(f"{name} cannot handle {self.name}: {self._signature()}")
+        if most < shape.least or (shape.most is not None and fewest > shape.most) or needs_keyword:
+            names = ", ".join(("self",) if leading == 1 else LEADING)
+            raise EventError(f"{name} cannot handle {self.name}: it is called with ({names}{shape.arguments})")
         return max(fewest, 0), most
-
-    def _signature(self) -> str:
-        names = {None: ", *args", 0: "", 1: ", value"}[self._arguments]
-        return f"it is called with (request, socket, context{names})"
 
 
 class Events:
     """All the events of an application; each attribute is a decorator."""
 
     def __init__(self) -> None:
-        self.on_connect = Event("on_connect", 0, self, takes_channel=False)
-        self.on_message = Event("on_message", 1, self)
-        self.on_subscribe = Event("on_subscribe", 1, self)
-        self.on_unsubscribe = Event("on_unsubscribe", 1, self)
-        self.on_error = Event("on_error", 1, self)
-        self.on_disconnect = Event("on_disconnect", 0, self)
-        self.on_finish = Event("on_finish", 0, self)
+        #: Changes whenever a handler is bound or forgotten.
+        self.version = 0
+        self.on_connect = Event("on_connect", NOTHING, self, takes_channel=False)
+        self.on_message = Event("on_message", ONE_VALUE, self)
+        self.on_subscribe = Event("on_subscribe", ONE_VALUE, self)
+        self.on_unsubscribe = Event("on_unsubscribe", ONE_VALUE, self)
+        self.on_error = Event("on_error", ONE_VALUE, self)
+        self.on_disconnect = Event("on_disconnect", NOTHING, self)
+        self.on_finish = Event("on_finish", NOTHING, self)
+        self.on_any = Event("on_any", NAME_AND_VALUES, self)
+        self.on_any_outgoing = Event("on_any_outgoing", NAME_AND_VALUES, self)
+        self.connection_middleware = Event("connection_middleware", PROCEED, self, takes_channel=False)
+        self.packet_middleware = Event("packet_middleware", PACKET_AND_PROCEED, self)
         self.named: dict[str, Event] = {}
         self._runs: dict[str, ModuleRun] = {}
 
-    def on_event(self, name: str, *, channel: str | None = None, namespace: str = "/") -> Callable[[F], F]:
+    def on_event(
+        self, name: str, *, channel: str | None = None, namespace: str | re.Pattern[str] = "/"
+    ) -> Callable[[F], F]:
         """Return the decorator for handlers of a named Socket.IO event, which get all its arguments.
 
         :param channel: as for the other events.
@@ -164,25 +223,34 @@ class Events:
 
         Raises EventError for a name that can never arrive, and as the other events do.
         """
+        return self.event(name)(channel=channel, namespace=namespace)
+
+    def event(self, name: str) -> Event:
+        """Return a named event. Raises EventError for a name that can never arrive."""
         if not isinstance(name, str):
             raise EventError('on_event needs the name of an event: @on_event("move")')
         if name in RESERVED_EVENTS or name in ("__subscribe__", "__unsubscribe__"):
             raise EventError(f"no client can send an event named {name!r}; there are on_connect, on_subscribe, ...")
-        event = self.named.setdefault(name, Event(f"on_event({name!r})", None, self))
-        return event(channel=channel, namespace=namespace)
+        return self.named.setdefault(name, Event(f"on_event({name!r})", ALL_VALUES, self))
 
-    def handlers_of(self, namespace: str, name: str) -> Sequence[Handler]:
-        """Return the handlers bound to a named event in a namespace; ``message`` has those of ``on_message`` too."""
-        event = self.named.get(name)
-        named = () if event is None else event.handlers.get(namespace, ())
-        if name != "message":
-            return named
-        messages = self.on_message.handlers.get(namespace, ())
-        return [*messages, *named] if named else messages
+    def handlers_of(self, namespace: str, name: str | None) -> list[Handler]:
+        """Return the handlers of a client's event in a namespace: those of any event, of ``on_message``, its own.
+
+        :param name: None stands for every event that has no handlers of its own.
+        """
+        handlers = self.on_any.of(namespace)
+        if name == "message":
+            handlers += self.on_message.of(namespace)
+        event = None if name is None else self.named.get(name)
+        return handlers if event is None else handlers + event.of(namespace)
 
     def declares(self, namespace: str) -> bool:
         """Whether a namespace exists: the main one, and each that a handler is bound to."""
-        return namespace == "/" or any(event.handlers.get(namespace) for event in self._all())
+        return namespace == "/" or any(event.of(namespace) for event in self._all())
+
+    def names(self, namespace: str) -> bool:
+        """Whether a namespace exists by its name, and not because it matches a pattern."""
+        return namespace == "/" or any(event.names(namespace) for event in self._all())
 
     def begin(self, run: ModuleRun) -> bool:
         """Note which execution of a module binds handlers; tells whether it may.
@@ -203,8 +271,21 @@ class Events:
     def _all(self) -> list[Event]:
         return [
             self.on_connect, self.on_message, self.on_subscribe, self.on_unsubscribe, self.on_error,
-            self.on_disconnect, self.on_finish, *self.named.values(),
+            self.on_disconnect, self.on_finish, self.on_any, self.on_any_outgoing, self.connection_middleware,
+            self.packet_middleware, *self.named.values(),
         ]  # fmt: skip
+
+
+def check_namespace(who: str, namespace: Any) -> None:
+    """Raise EventError for what is neither a namespace nor a pattern of the names of some."""
+    if isinstance(namespace, re.Pattern):
+        if not isinstance(namespace.pattern, str):
+            raise EventError(f"{who}: namespace={namespace!r} is a pattern of bytes, which matches no name")
+    elif not isinstance(namespace, str) or not namespace.startswith("/") or "," in namespace:
+        raise EventError(
+            f"{who}: namespace={namespace!r} is not a namespace; one starts with a slash, like '/admin', "
+            "or is a pattern, like re.compile('/game-[0-9]+')"
+        )
 
 
 def _current_run() -> ModuleRun | None:
@@ -213,7 +294,7 @@ def _current_run() -> ModuleRun | None:
     None if it is called from within a function, or typed into an interactive session.
     """
     frame = inspect.currentframe()
-    while frame is not None and frame.f_globals.get("__name__") == __name__:
+    while frame is not None and frame.f_globals.get("__package__") == __package__:
         frame = frame.f_back
     if frame is None or frame.f_code.co_name != "<module>" or frame.f_code.co_filename.startswith("<"):
         return None

@@ -1,23 +1,20 @@
-"""The hub: opens, finds, expires and ends the sessions of one server, and makes everything they need."""
+"""The hub: opens, finds, expires and ends the sessions of one server, whatever they carry."""
 
 from __future__ import annotations
 
-import secrets
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 
-from .backplane.contract import Backplane
-from .delivery import Delivery
+from .engine.conversation import Conversation
 from .engine.deadlines import Deadlines
 from .engine.session import Session, State, Step
 from .errors import PacketError, RuleBroken, TransportMisused
-from .events import Events
-from .logs import MessageLog, logger
+from .identifiers import new_id
+from .logs import logger
 from .metrics import Counters
-from .namespaces import Namespaces
-from .peers import Peer
 from .reasons import (
     PARSE_ERROR,
     PING_TIMEOUT,
@@ -27,35 +24,40 @@ from .reasons import (
     Reason,
 )
 from .runner import Runner, Scope
-from .services import Services
 from .settings import Settings
 from .wire.dialects import Dialect
 from .wire.packets import EnginePacket, EngineType
 from .wire.prepared import Prepared
 
+#: Makes the conversation that a new session carries.
+Converse = Callable[[Session, "dict[str, Any]", "Scope | None"], Conversation]
+
 
 class Hub:
-    """One server's sessions. Everything here runs where the connections live; see the contract of Runner."""
+    """One server's sessions. Everything here runs where the connections live; see the contract of Runner.
 
-    def __init__(self, settings: Settings, events: Events, runner: Runner, backplane: Backplane) -> None:
-        delivery = Delivery(settings.max_attachments)
+    :param converse: makes, of a session, the environ of its handshake and what surrounds its handlers, the
+        conversation that it carries.
+    :param ending: conversations that may still be busy although their connection is over.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        runner: Runner,
+        deadlines: Deadlines,
+        counters: Counters,
+        converse: Converse,
+        ending: weakref.WeakSet[Conversation],
+    ) -> None:
         self.settings = settings
-        self.services = Services(
-            settings,
-            events,
-            runner,
-            backplane,
-            delivery,
-            Deadlines(),
-            Counters(),
-            MessageLog(settings.message_log_format),
-        )
+        self.runner = runner
+        self.deadlines = deadlines
+        self.counters = counters
         self.draining = False
-        self._namespaces = Namespaces(self.services)
+        self._converse = converse
+        self._ending = ending
         self._sessions: dict[str, Session] = {}
-        #: Peers whose connection is over, but not all of their handlers.
-        self._ending: weakref.WeakSet[Peer] = weakref.WeakSet()
-        backplane.start(delivery)
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -68,13 +70,13 @@ class Hub:
         :param request: the environ of the handshake, as handlers shall see it.
         :param scope: what surrounds the client's handlers.
         """
-        now = self.services.runner.now()
-        session = Session(secrets.token_urlsafe(15), dialect, transport, self.settings, now)
-        session.peer = Peer(session, request, scope, self._namespaces, self.services)
+        now = self.runner.now()
+        session = Session(new_id(), dialect, transport, self.settings, now)
+        session.peer = self._converse(session, request, scope)
         session.step(Step.OPEN)
         self._sessions[session.sid] = session
-        self.services.counters.opened += 1
-        deadlines = self.services.deadlines
+        self.counters.opened += 1
+        deadlines = self.deadlines
         deadlines.add(session.heartbeat.look_again(now), self._tick, weakref.ref(session))
         deadlines.add(now + self.settings.connect_timeout, self._expect_join, weakref.ref(session))
         self.unattended(session)
@@ -102,7 +104,7 @@ class Hub:
         """Return the session with this id, unless it is over; being late counts, even if no timer noticed yet."""
         session = self._sessions.get(sid)
         if session is not None:
-            now = self.services.runner.now()
+            now = self.runner.now()
             if session.heartbeat.deadline <= now and not session.tick(now):
                 self.end(session, PING_TIMEOUT)
                 return None
@@ -113,7 +115,7 @@ class Hub:
     def receive(self, session: Session, packet: EnginePacket) -> None:
         """Take a packet from a client; one that breaks the rules ends its session."""
         try:
-            message = session.receive(packet, self.services.runner.now())
+            message = session.receive(packet, self.runner.now())
         except TransportMisused as error:
             logger.debug("%s: %s", session, error)
             self.end(session, TRANSPORT_ERROR)
@@ -138,9 +140,7 @@ class Hub:
         """End the conversation now, and the session once its client has taken what was sent before."""
         if session.is_open:
             self._part(session, reason)
-            self.services.deadlines.add(
-                self.services.runner.now() + self.settings.close_timeout, self._give_up, weakref.ref(session)
-            )
+            self.deadlines.add(self.runner.now() + self.settings.close_timeout, self._give_up, weakref.ref(session))
             session.close(reason)
 
     def end(self, session: Session, reason: Reason) -> None:
@@ -148,7 +148,7 @@ class Hub:
         if self._sessions.pop(session.sid, None) is not None:
             session.end(reason)
             logger.debug("%s ended: %s", session, session.reason)
-            self.services.counters.ended[str(session.reason)] += 1
+            self.counters.ended[str(session.reason)] += 1
             self._part(session, session.reason or reason)
             session.peer = session.carrier = session.wake = None  # they hold the session too
 
@@ -170,19 +170,17 @@ class Hub:
     @property
     def is_quiet(self) -> bool:
         """Whether no session is left, nor any handler of one that ended."""
-        return not self._sessions and not any(peer.is_busy for peer in self._ending)
+        return not self._sessions and not any(conversation.is_busy for conversation in self._ending)
 
     def _part(self, session: Session, reason: Reason) -> None:
-        peer: Peer = session.peer
-        peer.close(reason)
-        if peer.is_busy:
-            self._ending.add(peer)
+        conversation: Conversation = session.peer
+        conversation.close(reason)
 
     # Deadlines.
 
     def expire(self) -> None:
         """Do everything that is due."""
-        self.services.deadlines.expire(self.services.runner.now())
+        self.deadlines.expire(self.runner.now())
 
     # A session that is over must not be kept alive by a deadline that is still to come.
 
@@ -193,7 +191,7 @@ class Hub:
         if not session.tick(now):
             self.end(session, PING_TIMEOUT)
         else:
-            self.services.deadlines.add(session.heartbeat.look_again(now), self._tick, reference)
+            self.deadlines.add(session.heartbeat.look_again(now), self._tick, reference)
 
     def _expect_join(self, reference: weakref.ref[Session], now: float) -> None:
         session = reference()

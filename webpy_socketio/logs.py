@@ -6,10 +6,12 @@ sent. Both are ordinary :mod:`logging` loggers.
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import time
 from collections.abc import Mapping
+from typing import Any
 
 logger = logging.getLogger("webpy_socketio")
 messages = logging.getLogger("webpy_socketio.messages")
@@ -71,3 +73,15 @@ def log_to_stderr() -> None:
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
+
+
+def as_text(message: Any) -> str:
+    """What a client sent, for the log, whatever it is."""
+    try:
+        return json.dumps(message, default=_describe, ensure_ascii=False, separators=(",", ":"))
+    except RecursionError:
+        return f"<a deeply nested {type(message).__name__}>"
+
+
+def _describe(value: bytes) -> str:
+    return f"<{len(value)} bytes>"

@@ -8,7 +8,7 @@ from collections import Counter
 class Counters:
     """Totals since the start, by name; shared by everything that belongs to one hub."""
 
-    __slots__ = ("ended", "expired_acks", "opened", "refused")
+    __slots__ = ("dropped_volatile", "ended", "expired_acks", "not_recovered", "opened", "recovered", "refused")
 
     def __init__(self) -> None:
         #: Sessions opened.
@@ -19,3 +19,8 @@ class Counters:
         self.refused: Counter[int] = Counter()
         #: Acknowledgements that clients never sent.
         self.expired_acks = 0
+        #: Volatile events that were dropped, as their receivers were not ready.
+        self.dropped_volatile = 0
+        #: Sockets whose client came back to its broken connection, and those whose client could not be given all.
+        self.recovered = 0
+        self.not_recovered = 0

@@ -5,13 +5,15 @@ Everything here runs in a worker, one step of a client after the other, and may 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from .errors import AckTimeout, ClientError, Disconnected, Refused, UnsendableValue
-from .events import UNLIMITED, Handler
-from .logs import logger, printable
+from .events import ALL_VALUES, ONE_VALUE, UNLIMITED, Handler, Shape
+from .identifiers import is_private
+from .logs import as_text, logger, printable
+from .middleware import around_connection, around_packet
 from .reasons import SERVER_DISCONNECT
 from .services import Services
 from .sockets import Socket
@@ -27,15 +29,19 @@ class Namespace:
 
     def __init__(self, name: str, services: Services) -> None:
         self.name = name
+        #: How many sockets are in it, or on their way in or out.
+        self.population = 0
         self._services = services
         self._events = services.events
         self._told: set[tuple[Any, str]] = set()
         self._failures = services.runner.failures
+        self._version = -1
+        self._bound: dict[str | None, list[Handler]] = {}
 
     def connect(self, socket: Socket) -> bool:
-        """Ask ``on_connect`` and let the client in, or turn it away; tell which."""
+        """Ask the middleware and ``on_connect``, and let the client in, or turn it away; tell which."""
         self._log(socket, "CONNECT", socket.sid)
-        refusal = self._refusal(socket, self._events.on_connect.matching(self.name, ()))
+        refusal = self._refusal_of_connection(socket)
         if refusal is None:
             socket.accept()
         elif socket.connected:  # a handler called the client before another refused it
@@ -49,16 +55,16 @@ class Namespace:
         if not socket.admitted or socket.reason is SERVER_DISCONNECT:
             return  # it was on its way when the client was put out
         name, *args = packet.data
-        if name == SUBSCRIBE:
-            answer = self._change_channels(socket, "SUBSCRIBE", self._subscribe, args)
-        elif name == UNSUBSCRIBE:
-            answer = self._change_channels(socket, "UNSUBSCRIBE", self._unsubscribe, args)
+        if self._events.packet_middleware.is_bound:
+            answer = self._through_middleware(socket, name, args)
         else:
-            if self._services.log.enabled:
-                self._log_event(socket, name, args)
-            answer = self._handle(socket, name, args)
+            answer = self._dispatch(socket, name, args)
         if packet.id is not None:
             self._acknowledge(socket, packet.id, answer)
+
+    def outgoing(self, socket: Socket, data: list[Any]) -> None:
+        """Show an event that was sent to a socket to the handlers of outgoing events."""
+        self._run(socket, self._events.on_any_outgoing.matching(self.name, socket.channels), *data)
 
     def end(self, socket: Socket) -> None:
         """Run the handlers of the end, in their order; then the socket's channels are dropped."""
@@ -90,27 +96,71 @@ class Namespace:
             self.report(socket, error, "the data of a refusal")
             socket.refuse(refusal.message)
 
+    # Middleware.
+
+    def _refusal_of_connection(self, socket: Socket) -> Refused | None:
+        handlers = self._events.on_connect.matching(self.name, ())
+        middleware = self._events.connection_middleware.matching(self.name, ())
+        if not middleware:
+            return self._refusal(socket, handlers)
+        was_asked = False
+
+        def let_in() -> bool:
+            nonlocal was_asked
+            refusal = self._refusal(socket, handlers)
+            if refusal is not None:
+                raise refusal
+            was_asked = True
+            return True
+
+        refusal = self._consent(socket, around_connection(middleware, socket, let_in), "a connection middleware")
+        return refusal or (None if was_asked else Refused())
+
+    def _through_middleware(self, socket: Socket, name: Any, args: list[Any]) -> list[Any]:
+        middleware = self._events.packet_middleware.matching(self.name, socket.channels)
+
+        def handle(*args: Any) -> Any:
+            answer = self._dispatch(socket, name, list(args))
+            return answer[0] if len(answer) == 1 else tuple(answer) or None
+
+        try:
+            return _as_arguments(around_packet(middleware, socket, name, handle)(*args))
+        except Refused as refusal:
+            return _error("refused", refusal.message, refusal.data)
+        except self._failures as error:
+            self.report(socket, error, "a packet middleware")
+            return _FAILED
+
     # Events.
+
+    def _dispatch(self, socket: Socket, name: Any, args: list[Any]) -> list[Any]:
+        """Do what an event is for; return what acknowledges it."""
+        if name == SUBSCRIBE:
+            return self._change_channels(socket, "SUBSCRIBE", self._subscribe, args)
+        if name == UNSUBSCRIBE:
+            return self._change_channels(socket, "UNSUBSCRIBE", self._unsubscribe, args)
+        if self._services.log.enabled:
+            self._log_event(socket, name, args)
+        return self._handle(socket, name, args)
 
     def _handle(self, socket: Socket, name: Any, args: list[Any]) -> list[Any]:
         """Run the handlers of an event; return what acknowledges it.
 
         The first that returns something answers. A refusal is the answer and ends it; an error does not end it.
         """
-        bound = self._events.handlers_of(self.name, name)
+        bound = self._handlers_of(name)
         handlers = [handler for handler in bound if handler.pattern is None or handler.sees(socket.channels)]
         if not handlers:
             return self._cannot(name, "no_handler", f"no handler for the event {name!r}")
         for handler in handlers:
-            if not handler.first_only and not handler.fewest <= len(args) <= handler.most:
+            if handler.shape is ALL_VALUES and not handler.fewest <= len(args) <= handler.most:
                 problem = f"the event {name!r} takes {_range(handler)} arguments, not {len(args)}"
                 return self._cannot(name, "wrong_arguments", problem)
         answer: Any = None
         failed = False
         for handler in handlers:
-            values = (args[:1] or (None,)) if handler.first_only else args
             try:
-                result = handler.function(socket.request, socket, socket.context, *values)
+                result = handler.function(socket.request, socket, socket.context, *_values(handler.shape, name, args))
             except Refused as refusal:
                 return _error("refused", refusal.message, refusal.data)
             except self._failures as error:
@@ -119,6 +169,18 @@ class Namespace:
             else:
                 answer = result if answer is None else answer
         return _FAILED if failed else _as_arguments(answer)
+
+    def _handlers_of(self, name: Any) -> list[Handler]:
+        """The handlers of a named event, looked up once; unknown names, which clients can make up, share an entry."""
+        events = self._events
+        if self._version != events.version:
+            self._version = events.version
+            self._bound.clear()
+        key = name if name in events.named or name == "message" else None
+        handlers = self._bound.get(key)
+        if handlers is None:
+            handlers = self._bound[key] = events.handlers_of(self.name, key)
+        return handlers
 
     def _cannot(self, name: Any, code: str, problem: str) -> list[Any]:
         """Return the answer to an event that cannot be handled; the log says it once, for who did not ask for one."""
@@ -171,6 +233,8 @@ class Namespace:
         limit = self._services.settings.max_channel_length
         if len(args) != 1 or not isinstance(args[0], str) or not 0 < len(args[0]) <= limit:
             raise ClientError(f"a channel's name is a string of 1 to {limit} characters")
+        if is_private(args[0]):
+            raise ClientError("a session id is the name of a private channel")
         return args[0]
 
     # Running handlers.
@@ -184,17 +248,23 @@ class Namespace:
                 self.report(socket, error, _name(handler))
 
     def _refusal(self, socket: Socket, handlers: Iterable[Handler], *args: Any) -> Refused | None:
-        """Run handlers that may refuse: by returning False, by raising Refused, or by failing."""
+        """Run handlers that may refuse; return the first refusal, after which no more are asked."""
         for handler in handlers:
-            try:
-                if handler.function(socket.request, socket, socket.context, *args) is False:
-                    return Refused()
-            except Refused as refusal:
+            call = partial(handler.function, socket.request, socket, socket.context, *args)
+            refusal = self._consent(socket, call, _name(handler))
+            if refusal is not None:
                 return refusal
-            except self._failures as error:
-                self.report(socket, error, _name(handler))
-                return Refused("the server could not decide this")
         return None
+
+    def _consent(self, socket: Socket, call: Callable[[], Any], where: str) -> Refused | None:
+        """Call something that may refuse: by returning False, by raising Refused, or by failing."""
+        try:
+            return Refused() if call() is False else None
+        except Refused as refusal:
+            return refusal
+        except self._failures as error:
+            self.report(socket, error, where)
+            return Refused("the server could not decide this")
 
     # The message log.
 
@@ -203,23 +273,39 @@ class Namespace:
 
     def _log_event(self, socket: Socket, name: Any, args: list[Any]) -> None:
         message = args[0] if name == "message" and len(args) == 1 else args
-        text = message if isinstance(message, str) else _as_text(message)
+        text = message if isinstance(message, str) else as_text(message)
         self._log(socket, "MESSAGE" if name == "message" else f"EVENT {name}", text)
 
 
 class Namespaces:
-    """The namespaces of one hub; each is made when the first client asks for it."""
+    """The namespaces of one node; each is made when the first client asks for it."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._table: dict[str, Namespace] = {}
 
-    def find(self, name: str) -> Namespace | None:
-        """Return a namespace, or None if no handler was bound to it, so that it does not exist."""
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def enter(self, name: str) -> Namespace | None:
+        """Return a namespace for one more socket, or None if no handler was bound to it, so that it does not exist."""
         namespace = self._table.get(name)
         if namespace is None and self._services.events.declares(name):
             namespace = self._table[name] = Namespace(name, self._services)
+        if namespace is not None:
+            namespace.population += 1
         return namespace
+
+    def report(self, socket: Socket, error: BaseException, where: str) -> None:
+        """Report what a function that belongs to a socket raised; its namespace may be gone already."""
+        namespace = self._table.get(socket.namespace) or Namespace(socket.namespace, self._services)
+        namespace.report(socket, error, where)
+
+    def leave(self, namespace: Namespace) -> None:
+        """A socket is gone. An empty namespace that exists by a pattern only is forgotten: clients make up its name."""
+        namespace.population -= 1
+        if not namespace.population and not self._services.events.names(namespace.name):
+            del self._table[namespace.name]
 
 
 def _error(code: str, message: str, data: Any = None) -> list[Any]:
@@ -236,6 +322,13 @@ def _range(handler: Handler) -> str:
     return f"at least {handler.fewest}" if handler.most == UNLIMITED else f"{handler.fewest} to {handler.most}"
 
 
+def _values(shape: Shape, name: Any, args: list[Any]) -> Sequence[Any]:
+    """What a handler of such a shape is called with."""
+    if shape is ONE_VALUE:
+        return args[:1] or (None,)
+    return (name, *args) if shape.has_name else args
+
+
 def _as_arguments(answer: Any) -> list[Any]:
     if isinstance(answer, tuple):
         return list(answer)
@@ -245,15 +338,3 @@ def _as_arguments(answer: Any) -> list[Any]:
 def _name(handler: Handler) -> str:
     function = handler.function
     return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', function)}"
-
-
-def _as_text(message: Any) -> str:
-    """A client's message for the log, whatever it is."""
-    try:
-        return json.dumps(message, default=_describe, ensure_ascii=False, separators=(",", ":"))
-    except RecursionError:
-        return f"<a deeply nested {type(message).__name__}>"
-
-
-def _describe(value: bytes) -> str:
-    return f"<{len(value)} bytes>"

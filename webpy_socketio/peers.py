@@ -6,14 +6,14 @@ One worker empties the inbox, so the handlers of one client run one after the ot
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .engine.session import Session
 from .errors import RuleBroken
+from .inbox import Inbox
 from .namespaces import Namespace, Namespaces
-from .reasons import CLIENT_DISCONNECT, Reason
+from .reasons import CLIENT_DISCONNECT, TRANSPORT_CLOSE, Reason
 from .runner import Scope
 from .services import Services
 from .sockets import Socket
@@ -21,7 +21,6 @@ from .wire.packets import SocketPacket, SocketType
 from .wire.prepared import Prepared
 from .wire.socketio import Assembler, decode_packet, encode_packet
 
-Job = Callable[..., Any]
 #: How many messages of the largest size may wait for a client's running handler.
 INBOX_PAYLOADS = 4
 
@@ -30,8 +29,8 @@ class Peer:
     """One client, in all the namespaces it joined."""
 
     __slots__ = (
-        "__weakref__", "_assembler", "_backlog", "_inbox", "_left", "_namespaces", "_scope", "_services", "_session",
-        "_size", "_sockets", "_waiting", "_working", "joined", "request",
+        "__weakref__", "_assembler", "_inbox", "_left", "_namespaces", "_services", "_size", "_sockets",
+        "joined", "request", "session",
     )  # fmt: skip
 
     def __init__(
@@ -42,38 +41,39 @@ class Peer:
         namespaces: Namespaces,
         services: Services,
     ) -> None:
+        #: What carries the conversation.
+        self.session = session
+        #: The WSGI environ of its handshake.
         self.request = request
         #: Whether a namespace was ever joined.
         self.joined = False
-        self._session = session
-        self._scope = scope
         self._namespaces = namespaces
         self._services = services
         self._sockets: dict[str, tuple[Socket, Namespace]] = {}
         self._left: set[str] | None = None
         self._assembler: Assembler | None = None
-        self._inbox: deque[tuple[Any, ...]] | None = None
-        self._backlog = 0  # bytes of the messages in the inbox
+        self._inbox = Inbox(services.runner, scope)
         self._size = 0  # bytes of the message that is being read
-        self._waiting: list[Callable[[], None]] | None = None
-        self._working = False
 
     @property
     def is_busy(self) -> bool:
         """Whether a handler is running."""
-        return self._working
+        return self._inbox.is_busy
 
     @property
     def is_swamped(self) -> bool:
         """Whether so many events wait for the running handler that reading should pause."""
-        if not self._inbox:
-            return False
         settings = self._services.settings
-        return len(self._inbox) >= settings.max_inbox or self._backlog >= INBOX_PAYLOADS * settings.max_payload
+        return self._inbox.is_swamped(settings.max_inbox, INBOX_PAYLOADS * settings.max_payload)
 
     def when_idle(self, callback: Callable[[], None]) -> None:
         """Have a function called once, when the inbox has become empty."""
-        self._waiting = [*(self._waiting or ()), callback]
+        self._inbox.when_idle(callback)
+
+    def begin(self) -> None:
+        """The session has been opened; some clients are in the main namespace without asking."""
+        if self.session.dialect.joins_by_itself:
+            self._connect(SocketPacket(SocketType.CONNECT))
 
     def receive(self, message: str | bytes) -> None:
         """Take the next message of the session. Raises PacketError or RuleBroken if it may not stand here."""
@@ -90,10 +90,17 @@ class Peer:
             self._dispatch(packet)
 
     def close(self, reason: Reason) -> None:
-        """The connection is over: every namespace ends, after the events that came before."""
-        for namespace in list(self._sockets):
-            self._end(namespace, reason)
+        """The connection is over: every namespace ends, after the events that came before, or waits for its client."""
+        recovery = self._services.recovery
+        for name, (socket, _) in list(self._sockets.items()):
+            if recovery is not None and socket.pid is not None and reason.is_recoverable:
+                socket.pause(reason)
+            else:
+                self._end(name, reason)
         self._assembler = None
+        if recovery is not None:
+            for socket, _ in list(self._sockets.values()):
+                recovery.wait_for(socket, self._services.runner.now())
 
     def _dispatch(self, packet: SocketPacket) -> None:
         kind, namespace = packet.type, packet.namespace
@@ -110,7 +117,7 @@ class Peer:
         if entry is None:
             return  # it was on its way when the server put the client out
         if kind is SocketType.EVENT or kind is SocketType.BINARY_EVENT:
-            self._enqueue(entry[1].event, entry[0], packet)
+            self._inbox.put(self._size, entry[1].event, entry[0], packet)
         elif kind is SocketType.ACK or kind is SocketType.BINARY_ACK:
             entry[0].resolve_ack(packet.id, packet.data)
         elif kind is SocketType.DISCONNECT:
@@ -118,29 +125,35 @@ class Peer:
         else:
             raise RuleBroken("only a server sends a connect error")
 
-    def begin(self) -> None:
-        """The session has been opened; some clients are in the main namespace without asking."""
-        if self._session.dialect.joins_by_itself:
-            self._connect(SocketPacket(SocketType.CONNECT))
+    # Joining a namespace.
 
     def _connect(self, packet: SocketPacket) -> None:
-        dialect = self._session.dialect
+        dialect = self.session.dialect
         name, auth = dialect.credentials(packet)
         if name in self._sockets:
             if dialect.joins_by_itself and name == "/":
                 return  # it asks for what it has
             raise RuleBroken("the namespace is joined already")
-        namespace = self._namespaces.find(name)
+        if len(self._sockets) >= self._services.settings.max_namespaces:
+            self._turn_away(name, "Too many namespaces")
+            return
+        if self._services.recovery is not None and dialect.resumes:
+            pid, offset = auth.pop("pid", None), auth.pop("offset", None)
+            if self._resume(name, pid, offset, auth):
+                return
+        namespace = self._namespaces.enter(name)
         if namespace is None:
-            refusal = dialect.connect_error(name, "Invalid namespace")
-            self._session.send(Prepared(*encode_packet(refusal, 0)))
+            self._turn_away(name, "Invalid namespace")
             return
         if self._left is not None:
             self._left.discard(name)
-        sid = dialect.socket_id(self._session.sid, name)
-        socket = Socket(sid, name, self.request, auth, self._session, self._services, self)
+        socket = Socket(dialect.socket_id(self.session.sid, name), name, auth, self._services, self)
         self._sockets[name] = socket, namespace
-        self._enqueue(self._join, socket, namespace)
+        self._inbox.put(self._size, self._join, socket, namespace)
+
+    def _turn_away(self, name: str, message: str) -> None:
+        refusal = self.session.dialect.connect_error(name, message)
+        self.session.send(Prepared(*encode_packet(refusal, 0)))
 
     def _join(self, socket: Socket, namespace: Namespace) -> None:
         if socket.reason is not None:
@@ -149,79 +162,92 @@ class Peer:
             self.joined = True
         elif self._is_current(socket):
             del self._sockets[socket.namespace]
+            self._namespaces.leave(namespace)
+
+    # Coming back to a connection that broke.
+
+    def _resume(self, name: str, pid: Any, offset: Any, auth: dict[str, Any]) -> bool:
+        """Go on with the socket that a client comes back to; tells whether there is one and nothing of it is lost.
+
+        What the client sends waits until the handlers of what it sent before have run.
+        """
+        recovery = self._services.recovery
+        socket: Socket | None = None if recovery is None else recovery.find(pid, name)
+        if recovery is None or socket is None:
+            return False
+        before: Any = socket.owner  # a peer, too
+        namespace = before.take_over(socket)
+        missed = recovery.missed(socket, offset)
+        if missed is None:
+            self._services.counters.not_recovered += 1
+            before.end_elsewhere(socket, namespace)
+        else:
+            self._services.counters.recovered += 1
+            self.joined = True
+            self._sockets[name] = socket, namespace
+            if self._left is not None:
+                self._left.discard(name)
+            recovery.welcome(pid)
+            socket.resume(self, auth, missed)
+        if before.is_busy:
+            self._inbox.put(0, self._wait_for, before)
+        return missed is not None
+
+    def take_over(self, socket: Socket) -> Namespace:
+        """Let go of a socket whose client has come back on another connection; this one is dead."""
+        _, namespace = self._sockets.pop(socket.namespace)
+        self.session.end(TRANSPORT_CLOSE)
+        return namespace
+
+    def end_elsewhere(self, socket: Socket, namespace: Namespace) -> None:
+        """A socket that was taken over cannot go on after all."""
+        self._sockets[socket.namespace] = socket, namespace
+        self._end(socket.namespace, socket.reason or TRANSPORT_CLOSE)
+
+    def _wait_for(self, before: Peer) -> None:
+        waiter = self._services.runner.waiter()
+        before.when_idle(waiter.set)
+        waiter.wait()
+
+    # Leaving one.
+
+    def leave(self, socket: Socket, reason: Reason) -> None:
+        """The server puts the client out of a namespace, or does not wait for it any longer."""
+        if self._is_current(socket):
+            if self._left is None:
+                self._left = set()
+            # What the client still sends to a namespace that the server put it out of is not its fault.
+            self._left.add(socket.namespace)
+            self._end(socket.namespace, reason)
 
     def _end(self, name: str, reason: Reason) -> None:
         socket, namespace = self._sockets.pop(name)
         socket.detach(reason)
-        self._enqueue(namespace.end, socket)
+        self._services.ending.add(self)
+        self._inbox.put(0, self._finish, socket, namespace)
+
+    def _finish(self, socket: Socket, namespace: Namespace) -> None:
+        namespace.end(socket)
+        self._namespaces.leave(namespace)
 
     def _is_current(self, socket: Socket) -> bool:
         entry = self._sockets.get(socket.namespace)
         return entry is not None and entry[0] is socket
 
-    def _remember_leaving(self, namespace: str) -> None:
-        """What the client still sends to a namespace that the server put it out of is not its fault."""
-        if self._left is None:
-            self._left = set()
-        self._left.add(namespace)
-
     # For its sockets.
 
-    def leave(self, socket: Socket, reason: Reason) -> None:
-        """The server puts the client out of a namespace."""
-        if self._is_current(socket):
-            self._remember_leaving(socket.namespace)
-            self._end(socket.namespace, reason)
+    def perform(self, socket: Socket, what: str, function: Callable[..., object], args: Sequence[Any]) -> None:
+        """Run an application's function here, as a handler is run."""
+        self._inbox.scoped(self._perform, socket, what, function, args)
 
-    def run(self, socket: Socket, callback: Callable[..., object], args: list[Any]) -> None:
-        """Run an application's function beside the inbox: a handler may be waiting for what it does."""
-        self._services.runner.start(self._scoped, self._call_back, socket, callback, args)
+    def note_outgoing(self, socket: Socket, data: list[Any]) -> None:
+        """Tell the handlers of outgoing events."""
+        entry = self._sockets.get(socket.namespace)
+        if entry is not None:
+            self._inbox.beside(entry[1].outgoing, socket, data)
 
-    def _call_back(self, socket: Socket, callback: Callable[..., object], args: list[Any]) -> None:
+    def _perform(self, socket: Socket, what: str, function: Callable[..., object], args: Sequence[Any]) -> None:
         try:
-            callback(*args)
+            function(*args)
         except self._services.runner.failures as error:
-            namespace = self._namespaces.find(socket.namespace)
-            if namespace is not None:
-                namespace.report(socket, error, "the callback of an acknowledgement")
-
-    # The inbox.
-
-    def _enqueue(self, job: Job, *args: Any) -> None:
-        if self._working:
-            if self._inbox is None:
-                self._inbox = deque()
-            self._inbox.append((self._size, job, *args))
-            self._backlog += self._size
-        else:
-            self._working = True
-            self._services.runner.start(self._work, job, *args)
-
-    def _work(self, job: Job, *args: Any) -> None:
-        """Run one job in a worker, and hand the next one to another: nothing of one is left behind for the other."""
-        try:
-            self._scoped(job, *args)
-        finally:
-            if self._inbox:
-                size, *task = self._inbox.popleft()
-                self._backlog -= size
-                self._services.runner.start(self._work, *task)
-            else:
-                self._working = False
-                self._tell_idle()
-
-    def _tell_idle(self) -> None:
-        waiting, self._waiting = self._waiting, None
-        for callback in waiting or ():
-            callback()
-
-    def _scoped(self, job: Job, *args: Any) -> None:
-        scope = self._scope
-        if scope is None:
-            job(*args)
-            return
-        scope.enter()
-        try:
-            job(*args)
-        finally:
-            scope.leave()
+            self._namespaces.report(socket, error, what)

@@ -15,24 +15,31 @@ class Reason(NamedTuple):
     name: str
     sentence: str
     may_reconnect: bool
+    #: Whether a client that comes back soon may go on where it was.
+    is_recoverable: bool = False
 
     def __str__(self) -> str:
         return self.name
 
 
-TRANSPORT_CLOSE = Reason("transport close", "The client closed the connection, or its network did.", True)
-TRANSPORT_ERROR = Reason("transport error", "The connection broke, or broke the rules of HTTP or WebSocket.", True)
-PING_TIMEOUT = Reason("ping timeout", "The client did not answer the heartbeat in time.", True)
+TRANSPORT_CLOSE = Reason("transport close", "The client closed the connection, or its network did.", True, True)
+#: Named like the one before, as in Node's server, but such a client has forgotten what it had.
+PAGE_CLOSED = Reason("transport close", "The client's page was closed, or left for another.", True)
+TRANSPORT_ERROR = Reason(
+    "transport error", "The connection broke, or broke the rules of HTTP or WebSocket.", True, True
+)
+PING_TIMEOUT = Reason("ping timeout", "The client did not answer the heartbeat in time.", True, True)
 PARSE_ERROR = Reason("parse error", "The client sent a packet that cannot be read.", True)
-FORCED_CLOSE = Reason("forced close", "The server closed the connection.", True)
+FORCED_CLOSE = Reason("forced close", "The server closed the connection.", True, True)
 PROTOCOL_VIOLATION = Reason("forced server close", "The client broke Socket.IO's rules, or joined no namespace.", True)
 SERVER_SHUTDOWN = Reason("server shutting down", "The server is stopping.", True)
 CLIENT_DISCONNECT = Reason("client namespace disconnect", "The client left the namespace.", False)
 SERVER_DISCONNECT = Reason("server namespace disconnect", "The server put the client out of the namespace.", False)
-SLOW = Reason("slow", "The client did not read what it was sent, and its buffer was full.", True)
+SLOW = Reason("slow", "The client did not read what it was sent, and its buffer was full.", True, True)
 
 REASONS = (
     TRANSPORT_CLOSE,
+    PAGE_CLOSED,
     TRANSPORT_ERROR,
     PING_TIMEOUT,
     PARSE_ERROR,

@@ -5,7 +5,8 @@ It is stated here so that nothing below the transports has to know gevent.
 * ``start`` gives a job a greenlet of its own and returns; the job may block as long as it likes without holding
   anybody up. A job that raises is logged. Nothing of one job is left behind for another: no greenlet-local, no
   context variable. Jobs start in the order in which they were given.
-* ``waiter`` makes something to wait on inside a job.
+* ``spawn`` does so for a job that may be ended early; it returns what ends it.
+* ``waiter`` makes something to wait on, in a job or in another OS thread.
 * ``call`` runs a function where the connections live and returns its result; called from another OS thread it hops
   over and waits.
 """
@@ -45,6 +46,7 @@ class Runner(Protocol):
     failures: tuple[type[BaseException], ...]
 
     def start(self, job: Callable[..., object], *args: Any) -> None: ...
+    def spawn(self, job: Callable[[], object]) -> Callable[[], None]: ...
     def waiter(self) -> Waiter: ...
     def call(self, function: Callable[[], T]) -> T: ...
     def now(self) -> float:

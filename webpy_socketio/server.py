@@ -15,7 +15,7 @@ from gevent.pywsgi import WSGIHandler, WSGIServer
 
 from .errors import SettingsError
 from .logs import logger, printable
-from .startup import check_patched, close_door, open_door, read_settings
+from .startup import check_patched, read_settings, start_node
 from .transports.streams import KEY, Connection
 from .webpy import DOOR
 from .wsgi import ROUTINE, Answer
@@ -155,11 +155,11 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
         check_patched()
         settings_given, server_options = _sort(options)
         settings = read_settings(settings_given)
-        self._door = open_door(settings)
+        self._running = start_node(settings)
         super().__init__(
             (settings.host, settings.port) if listener is None else listener, application, **server_options
         )
-        self.environ[DOOR] = self._door
+        self.environ[DOOR] = self._running.door
         self._stopping = False
 
     def serve_forever(self, stop_timeout: float | None = None) -> None:
@@ -182,17 +182,16 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
         if self._stopping:
             return
         self._stopping = True
-        hub = self._door.hub
+        node, hub = self._running.node, self._running.node.hub
         seconds = hub.settings.stop_timeout if timeout is None else timeout
         self.close()
-        hub.drain()
+        node.drain()
         with gevent.Timeout(seconds, False):
             while not hub.is_quiet:
                 gevent.sleep(0.01)
         if not hub.is_quiet:
             logger.warning("stopped after %s seconds, though handlers were still running", seconds)
-        hub.services.backplane.stop(seconds)
-        close_door(self._door)
+        self._running.stop(seconds)
         super().stop(timeout=0.1)
 
     def _place(self) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 
+from .acks import AckDesk
 from .backplane.contract import Backplane
 from .delivery import Delivery
+from .engine.conversation import Conversation
 from .engine.deadlines import Deadlines
 from .events import Events
 from .logs import MessageLog
 from .metrics import Counters
+from .recovery import Recovery
 from .runner import Runner
 from .settings import Settings
 
@@ -26,3 +30,8 @@ class Services:
     deadlines: Deadlines
     counters: Counters
     log: MessageLog
+    desk: AckDesk
+    #: None if clients cannot come back to a connection that broke.
+    recovery: Recovery | None
+    #: Conversations that may still run handlers although their connection is over.
+    ending: weakref.WeakSet[Conversation]

@@ -204,8 +204,19 @@ class Settings:
     max_outbox_bytes: int = _option(4_000_000, _count)
     #: Packets that may wait for a client that does not read; beyond, it is disconnected with the reason "slow".
     max_outbox_packets: int = _option(50_000, _count)
+    #: Namespaces that one client may be in.
+    max_namespaces: int = _option(100, _count)
     #: Characters in the name of a channel that a client subscribes to.
     max_channel_length: int = _option(200, _count)
+    #: Whether a client whose connection broke may come back to it, with its session id, channels and context, and get
+    #: what it missed. Events then carry one more argument, which official clients of before 4.6 show to the page.
+    recovery: bool = _option(False, _switch)
+    #: Seconds within which such a client has to come back.
+    recovery_window: float = _option(120.0, _seconds)
+    #: Bytes of sent messages that are kept for such clients; who missed older ones starts anew.
+    max_recovery_bytes: int = _option(16_000_000, _count)
+    #: Clients that are waited for; beyond, those that have been gone longest are given up.
+    max_recovery_clients: int = _option(10_000, _count)
     #: Origins, besides the page's own, whose pages may connect: "https://example.com", or "*" for all.
     cors_origins: tuple[str, ...] = _option((), _origins)
     #: Whether pages of other origins may send their cookies.

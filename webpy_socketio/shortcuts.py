@@ -5,25 +5,39 @@ The functions speak for the server that started last in this process; a process 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
-from .envelope import Envelope
 from .errors import NoSocket
-from .hub import Hub
+from .node import Node
+from .targets import Target, select
 
-_current: Hub | None = None
+_current: Node | None = None
 
 
-def set_current(hub: Hub | None) -> None:
-    """Make a hub the one that the functions of this module speak for."""
+def set_current(node: Node | None) -> None:
+    """Make a node the one that the functions of this module speak for."""
     global _current
-    _current = hub
+    _current = node
 
 
-def current() -> Hub | None:
-    """The hub that the functions of this module speak for, once there is one."""
+def current() -> Node | None:
+    """The node that the functions of this module speak for, once there is one."""
     return _current
+
+
+def to(*channels: str, excluding: str | Sequence[str] = (), local: bool = False, namespace: str = "/") -> Target:
+    """Return the sockets of a namespace, or of some channels of it, to send to or to do something to.
+
+    :param channels: channels whose subscribers are meant, or session ids; none of them means everybody.
+    :param excluding: a channel or session id, or several: their sockets are not meant.
+    :param local: only sockets of this process are meant.
+
+    Raises NoSocket if no server runs in this process, EventError for what cannot be the name of a channel.
+    """
+    if _current is None:
+        raise NoSocket("no Socket.IO server runs in this process, so nobody is connected to it")
+    return Target(_current.services, select(namespace, channels, excluding, local))
 
 
 def send(session_id: str, message: Any, *, namespace: str = "/") -> None:
@@ -33,8 +47,8 @@ def send(session_id: str, message: Any, *, namespace: str = "/") -> None:
 
     Raises NoSocket if it is not connected, UnsendableValue if the message has no form on the wire.
     """
-    envelope = Envelope(namespace, ["message", message], sids=(session_id,))
-    _publish(envelope, lambda: f"no socket with the session id {session_id!r} is connected")
+    if not to(session_id, namespace=namespace).send(message):
+        raise NoSocket(f"no socket with the session id {session_id!r} is connected")
 
 
 def broadcast(message: Any, *, namespace: str = "/") -> None:
@@ -42,7 +56,8 @@ def broadcast(message: Any, *, namespace: str = "/") -> None:
 
     Raises NoSocket if nobody is connected, UnsendableValue if the message has no form on the wire.
     """
-    _publish(Envelope(namespace, ["message", message]), lambda: "no socket is connected")
+    if not to(namespace=namespace).send(message):
+        raise NoSocket("no socket is connected")
 
 
 def broadcast_channel(message: Any, channel: str, *, namespace: str = "/") -> None:
@@ -50,14 +65,5 @@ def broadcast_channel(message: Any, channel: str, *, namespace: str = "/") -> No
 
     Raises NoSocket if there are none, UnsendableValue if the message has no form on the wire.
     """
-    envelope = Envelope(namespace, ["message", message], (channel,))
-    _publish(envelope, lambda: f"no socket is subscribed to {channel!r}")
-
-
-def _publish(envelope: Envelope, problem: Callable[[], str]) -> None:
-    hub = _current
-    if hub is None:
-        raise NoSocket("no Socket.IO server runs in this process, so nobody is connected to it")
-    backplane = hub.services.backplane
-    if hub.services.runner.call(lambda: backplane.publish(envelope)) == 0:
-        raise NoSocket(problem())
+    if not to(channel, namespace=namespace).send(message):
+        raise NoSocket(f"no socket is subscribed to {channel!r}")

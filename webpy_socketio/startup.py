@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import web
 
@@ -14,6 +14,7 @@ from .errors import SettingsError
 from .events import EVENTS
 from .hub import Hub
 from .logs import log_to_stderr, logger
+from .node import Node
 from .settings import Settings, load_settings
 from .shortcuts import current, set_current
 from .transports.clock import Clock
@@ -40,26 +41,35 @@ def check_patched() -> None:
         )
 
 
-def open_door(settings: Settings) -> Door:
-    """Make a hub with greenlets for its handlers and a running clock, and the door to it.
+class Running(NamedTuple):
+    """A node that serves: with greenlets for its handlers, a running clock, and the door to it."""
 
-    The module-level functions speak for this hub from now on.
-    """
+    node: Node
+    door: Door
+
+    def stop(self, deadline: float) -> None:
+        """Let go of everything, within so many seconds; nobody is to come in any more."""
+        self.node.stop(deadline)
+        self.door.clock.stop()
+        if current() is self.node:
+            set_current(None)
+
+
+def start_node(settings: Settings) -> Running:
+    """Make a node and let it run. The module-level functions speak for it from now on."""
     log_to_stderr()
     if current() is not None:
         logger.warning("another Socket.IO server in this process: send and broadcast speak for the new one only")
-    hub = Hub(settings, EVENTS, Workers(), MemoryBackplane())
+    node = Node(settings, EVENTS, Workers(), MemoryBackplane())
+    set_current(node)
+    return Running(node, open_door(node.hub))
+
+
+def open_door(hub: Hub) -> Door:
+    """Start a hub's clock, and return the door to it."""
     clock = Clock(hub)
     clock.start()
-    set_current(hub)
     return Door(hub, clock)
-
-
-def close_door(door: Door) -> None:
-    """Let go of what :func:`open_door` started; nobody is to come in any more."""
-    door.clock.stop()
-    if current() is door.hub:
-        set_current(None)
 
 
 def _project_settings() -> Mapping[str, Any]:

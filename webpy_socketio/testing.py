@@ -25,8 +25,8 @@ from typing import Any, TypeVar
 from .backplane.memory import MemoryBackplane
 from .engine.session import Session
 from .events import EVENTS, Events
-from .hub import Hub
 from .logs import logger
+from .node import Node
 from .reasons import TRANSPORT_CLOSE
 from .settings import load_settings
 from .shortcuts import current, set_current
@@ -50,7 +50,7 @@ class _Waiter:
         self._is_set = True
 
     def wait(self, timeout: float | None = None) -> bool:
-        deadlines = self._server.hub.services.deadlines
+        deadlines = self._server.hub.deadlines
         end = None if timeout is None else self._server.now() + timeout
         while not self._is_set:
             due = deadlines.next
@@ -70,19 +70,20 @@ class TestServer:
         self._time = 0.0
         self._jobs: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._running = False
-        self._before: Hub | None = None
+        self._before: Node | None = None
         settings.setdefault("message_log_format", None)
-        self.hub = Hub(load_settings(settings), events, self, MemoryBackplane())
+        self.node = Node(load_settings(settings), events, self, MemoryBackplane())
+        self.hub = self.node.hub
 
     def __enter__(self) -> TestServer:
         self._before = current()
-        set_current(self.hub)
+        set_current(self.node)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.hub.drain()
+        self.node.drain()
         set_current(self._before)
 
     def client(self, environ: Mapping[str, Any] | None = None) -> TestClient:
@@ -92,7 +93,7 @@ class TestServer:
     def advance(self, seconds: float) -> None:
         """Let time pass, and everything happen that is due by then."""
         target = self._time + seconds
-        deadlines = self.hub.services.deadlines
+        deadlines = self.hub.deadlines
         while deadlines.next is not None and deadlines.next <= target:
             self._time = max(self._time, deadlines.next)
             self.hub.expire()
@@ -115,6 +116,11 @@ class TestServer:
                 self._run(*self._jobs.popleft())
         finally:
             self._running = False
+
+    def spawn(self, job: Callable[[], object]) -> Callable[[], None]:
+        """Run a job at once; there is nothing that could be ended early."""
+        self.start(job)
+        return lambda: None
 
     def waiter(self) -> _Waiter:
         """Return something to wait on."""

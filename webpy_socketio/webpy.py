@@ -13,7 +13,7 @@ from typing import Any
 import web
 
 from .logs import logger
-from .startup import open_door, read_settings
+from .startup import read_settings, start_node
 from .transports.streams import find_connection
 from .wsgi import Answer, Door, Later
 
@@ -30,7 +30,7 @@ def door_of(environ: dict[str, Any]) -> Door:
     if isinstance(door, Door):
         return door
     if _default is None:
-        _default = open_door(read_settings({}))
+        _default = start_node(read_settings({})).door
     return _default
 
 

@@ -170,7 +170,7 @@ class Door:
         return self.hub.open(dialect, transport, request, None if surround is None else surround(request))
 
     def _refuse(self, environ: Mapping[str, Any], error: RequestRefused) -> Answer:
-        self.hub.services.counters.refused[error.code] += 1
+        self.hub.counters.refused[error.code] += 1
         headers = self._origins.headers(environ)
         if wants_websocket(environ) and "websocket" in self.settings.transports:
             status = "503 Service Unavailable" if error.status.startswith("503") else "400 Bad Request"

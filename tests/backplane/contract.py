@@ -7,29 +7,13 @@ from typing import Any
 
 import pytest
 
+from tests.fakes import FakeMember, make_delivery
 from webpy_socketio.backplane.contract import Backplane
 from webpy_socketio.delivery import Delivery
-from webpy_socketio.engine.session import Session, State
-from webpy_socketio.envelope import Envelope
+from webpy_socketio.envelope import Envelope, Selection
 from webpy_socketio.errors import UnsendableValue
 from webpy_socketio.reasons import TRANSPORT_CLOSE
-from webpy_socketio.settings import Settings
-from webpy_socketio.wire.dialects import V4
 from webpy_socketio.wire.prepared import Prepared
-
-
-class Member:
-    """A client of this process that keeps what it is sent."""
-
-    def __init__(self, delivery: Delivery, sid: str, *channels: str, namespace: str = "/") -> None:
-        self.received: list[str] = []
-        self.session = Session(sid, V4, "websocket", Settings(), 0)
-        self.session.state = State.OPEN
-        self.session.write = self._take
-        delivery.attach(namespace, sid, self.session, channels)
-
-    def _take(self, prepared: Prepared) -> None:
-        self.received.append(prepared.text.decode())
 
 
 def message(
@@ -37,10 +21,9 @@ def message(
     *channels: str,
     namespace: str = "/",
     excluded: tuple[str, ...] = (),
-    sids: tuple[str, ...] = (),
 ) -> Envelope:
     """A message to channels, or to sockets."""
-    return Envelope(namespace, ["message", text], channels, excluded, sids)
+    return Envelope(Selection(namespace, channels, excluded), ["message", text])
 
 
 def as_text(text: str) -> str:
@@ -56,7 +39,7 @@ class BackplaneContract:
 
     @pytest.fixture
     def delivery(self) -> Delivery:
-        return Delivery(max_attachments=10)
+        return make_delivery()
 
     @pytest.fixture
     def backplane(self, delivery: Delivery) -> Iterator[Backplane]:
@@ -66,71 +49,69 @@ class BackplaneContract:
         backplane.stop(1.0)
 
     def test_own_process_has_it_when_publish_returns(self, backplane: Backplane, delivery: Delivery) -> None:
-        member = Member(delivery, "a")
+        member = FakeMember(delivery, "a")
         backplane.publish(message())
-        assert member.received == [as_text("hello")]
+        assert member.texts == [as_text("hello")]
 
     def test_count(self, backplane: Backplane, delivery: Delivery) -> None:
         assert backplane.publish(message()) == 0
         for sid in "abc":
-            Member(delivery, sid)
+            FakeMember(delivery, sid)
         assert backplane.publish(message()) == 3
         assert backplane.publish(message("x", "nobody")) == 0
-        assert backplane.publish(message("x", sids=("b",))) == 1
+        assert backplane.publish(message("x", "b")) == 1
 
     def test_channels(self, backplane: Backplane, delivery: Delivery) -> None:
-        one, two, none = Member(delivery, "a", "one"), Member(delivery, "b", "two"), Member(delivery, "c")
+        one, two, none = FakeMember(delivery, "a", "one"), FakeMember(delivery, "b", "two"), FakeMember(delivery, "c")
         assert backplane.publish(message("x", "one")) == 1
         assert backplane.publish(message("y", "one", "two")) == 2
-        assert one.received == [as_text("x"), as_text("y")]
-        assert two.received == [as_text("y")]
-        assert none.received == []
+        assert one.texts == [as_text("x"), as_text("y")]
+        assert two.texts == [as_text("y")]
+        assert none.texts == []
 
     def test_at_most_once(self, backplane: Backplane, delivery: Delivery) -> None:
-        member = Member(delivery, "a", "one", "two")
-        assert backplane.publish(message("x", "one", "two", "one", sids=("a",))) == 1
-        assert member.received == [as_text("x")]
+        member = FakeMember(delivery, "a", "one", "two")
+        assert backplane.publish(message("x", "one", "two", "one", "a")) == 1
+        assert member.texts == [as_text("x")]
 
     def test_excluded(self, backplane: Backplane, delivery: Delivery) -> None:
-        a, b = Member(delivery, "a", "room"), Member(delivery, "b", "room")
+        a, b = FakeMember(delivery, "a", "room"), FakeMember(delivery, "b", "room")
         assert backplane.publish(message("x", "room", excluded=("a",))) == 1
         assert backplane.publish(message("y", excluded=("a", "b", "elsewhere"))) == 0
-        assert a.received == []
-        assert b.received == [as_text("x")]
+        assert a.texts == []
+        assert b.texts == [as_text("x")]
 
     def test_namespaces_are_apart(self, backplane: Backplane, delivery: Delivery) -> None:
-        main, admin = Member(delivery, "a"), Member(delivery, "b", namespace="/admin")
+        main, admin = FakeMember(delivery, "a"), FakeMember(delivery, "b", namespace="/admin")
         assert backplane.publish(message("x", namespace="/admin")) == 1
-        assert main.received == []
-        assert admin.received == ['2/admin,["message","x"]']
+        assert main.texts == []
+        assert admin.texts == ['2/admin,["message","x"]']
 
     def test_order(self, backplane: Backplane, delivery: Delivery) -> None:
-        members = [Member(delivery, sid, "room") for sid in "abc"]
+        members = [FakeMember(delivery, sid, "room") for sid in "abc"]
         for number in range(200):
             backplane.publish(message(str(number), *(["room"] if number % 2 else [])))
         for member in members:
-            assert member.received == [as_text(str(number)) for number in range(200)]
+            assert member.texts == [as_text(str(number)) for number in range(200)]
 
     def test_order_of_what_a_receiver_publishes(self, backplane: Backplane, delivery: Delivery) -> None:
-        member = Member(delivery, "b")
-        echo = Session("a", V4, "websocket", Settings(), 0)
-        echo.state = State.OPEN
+        member = FakeMember(delivery, "b")
+        echo = FakeMember(delivery, "a")
 
         def publish_another(prepared: Prepared) -> None:
-            backplane.publish(message("second", sids=("b",)))
+            backplane.publish(message("second", "b"))
 
-        echo.write = publish_another
-        delivery.attach("/", "a", echo, ())
-        backplane.publish(message("first", sids=("b",)))
-        backplane.publish(message("again", sids=("a",)))
-        assert member.received == [as_text("first"), as_text("second")]
+        echo.link.write = publish_another
+        backplane.publish(message("first", "b"))
+        backplane.publish(message("again", "a"))
+        assert member.texts == [as_text("first"), as_text("second")]
 
     @pytest.mark.parametrize("value", [{1}, float("nan"), [b"."] * 11])
     def test_unsendable(self, backplane: Backplane, delivery: Delivery, value: Any) -> None:
-        member = Member(delivery, "a")
+        member = FakeMember(delivery, "a")
         with pytest.raises(UnsendableValue):
             backplane.publish(message(value))
-        assert member.received == []
+        assert member.texts == []
         assert backplane.publish(message()) == 1
 
     @pytest.mark.parametrize("value", [{1}, float("nan")])
@@ -148,20 +129,20 @@ class BackplaneContract:
         ],
     )
     def test_values(self, backplane: Backplane, delivery: Delivery, value: Any, text: str) -> None:
-        member = Member(delivery, "a")
+        member = FakeMember(delivery, "a")
         assert backplane.publish(message(value)) == 1
-        assert member.received == [text]
+        assert member.texts == [text]
 
     def test_named_event(self, backplane: Backplane, delivery: Delivery) -> None:
-        member = Member(delivery, "a")
-        assert backplane.publish(Envelope("/", ["move", 1, 2])) == 1
-        assert member.received == ['2["move",1,2]']
+        member = FakeMember(delivery, "a")
+        assert backplane.publish(Envelope(Selection(), ["move", 1, 2])) == 1
+        assert member.texts == ['2["move",1,2]']
 
     def test_receiver_that_left(self, backplane: Backplane, delivery: Delivery) -> None:
-        gone, ended, here = Member(delivery, "a", "room"), Member(delivery, "b"), Member(delivery, "c")
-        delivery.detach("/", "a", ["room"])
-        ended.session.end(TRANSPORT_CLOSE)
+        gone, ended, here = FakeMember(delivery, "a", "room"), FakeMember(delivery, "b"), FakeMember(delivery, "c")
+        delivery.detach("/", gone, ["room"])
+        ended.link.end(TRANSPORT_CLOSE)
         assert backplane.publish(message()) == 1
         assert backplane.publish(message("x", "room", "a", "b")) == 0
-        assert (gone.received, ended.received) == ([], [])
-        assert here.received == [as_text("hello")]
+        assert (gone.texts, ended.texts) == ([], [])
+        assert here.texts == [as_text("hello")]

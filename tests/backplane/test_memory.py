@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.backplane.contract import BackplaneContract, Member, message
+from tests.backplane.contract import BackplaneContract, message
+from tests.fakes import FakeMember, make_delivery
 from webpy_socketio.backplane.contract import Backplane
 from webpy_socketio.backplane.memory import MemoryBackplane
 from webpy_socketio.delivery import Delivery
@@ -18,14 +19,14 @@ class TestMemoryBackplane(BackplaneContract):
         assert backplane.publish(message()) == 0
 
     def test_nothing_is_delivered_after_the_stop(self, backplane: Backplane, delivery: Delivery) -> None:
-        member = Member(delivery, "a")
+        member = FakeMember(delivery, "a")
         backplane.stop(1.0)
         assert backplane.publish(message()) == 0
         assert member.received == []
 
     def test_two_processes_share_nothing(self, backplane: Backplane, delivery: Delivery) -> None:
-        other_delivery = Delivery(10)
-        member, stranger = Member(delivery, "a"), Member(other_delivery, "b")
+        other_delivery = make_delivery()
+        member, stranger = FakeMember(delivery, "a"), FakeMember(other_delivery, "b")
         other = MemoryBackplane()
         other.start(other_delivery)
         assert backplane.publish(message()) == 1

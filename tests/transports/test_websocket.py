@@ -17,7 +17,7 @@ from websockets.protocol import CLIENT, Protocol
 from webpy_socketio.backplane.memory import MemoryBackplane
 from webpy_socketio.engine.session import Session
 from webpy_socketio.events import Events
-from webpy_socketio.hub import Hub
+from webpy_socketio.node import Node
 from webpy_socketio.settings import load_settings
 from webpy_socketio.sockets import Socket
 from webpy_socketio.transports.streams import Stream
@@ -74,7 +74,7 @@ class World:
         self.events.on_message(lambda request, socket, context, message: socket.send(message))
         self.events.on_disconnect(self._note_end)
         options = {"message_log_format": None, **settings}
-        self.hub = Hub(load_settings(options), self.events, Workers(), MemoryBackplane())
+        self.hub = Node(load_settings(options), self.events, Workers(), MemoryBackplane()).hub
 
     def _note_end(self, request: Any, socket: Socket, context: Any) -> None:
         self.ends.append(str(socket.reason))

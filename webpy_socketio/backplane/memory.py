@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from ..acks import Ballot
 from ..delivery import Delivery
-from ..envelope import Envelope
+from ..envelope import Envelope, Selection, SocketDetails
 
 
 class MemoryBackplane:
-    """Hands every envelope to this process's own delivery, at once."""
+    """Hands everything to this process's own delivery, at once."""
 
     def __init__(self) -> None:
         self._delivery: Delivery | None = None
@@ -19,6 +22,37 @@ class MemoryBackplane:
     def publish(self, envelope: Envelope) -> int:
         """Deliver an envelope; return how many sockets it reached. Raises UnsendableValue."""
         return 0 if self._delivery is None else self._delivery.deliver(envelope)
+
+    def ask(self, envelope: Envelope, ballot: Ballot) -> int:
+        """Deliver an envelope, and collect the acknowledgements. Raises UnsendableValue."""
+        if self._delivery is None:
+            ballot.expect(())
+            return -1
+        return self._delivery.ask(envelope, ballot)
+
+    def stop_asking(self, question: int) -> None:
+        """Collect no more acknowledgements of a question."""
+        if self._delivery is not None:
+            self._delivery.stop_asking(question)
+
+    def sockets(self, selection: Selection) -> list[SocketDetails]:
+        """List the sockets that are meant."""
+        return [] if self._delivery is None else self._delivery.sockets(selection)
+
+    def subscribe(self, selection: Selection, channels: Sequence[str]) -> None:
+        """Subscribe the sockets that are meant to channels."""
+        if self._delivery is not None:
+            self._delivery.subscribe(selection, channels)
+
+    def unsubscribe(self, selection: Selection, channels: Sequence[str]) -> None:
+        """End the subscriptions of the sockets that are meant."""
+        if self._delivery is not None:
+            self._delivery.unsubscribe(selection, channels)
+
+    def disconnect(self, selection: Selection) -> None:
+        """Put the sockets that are meant out of their namespace."""
+        if self._delivery is not None:
+            self._delivery.disconnect(selection)
 
     def stop(self, deadline: float) -> None:
         """Nothing is held, so there is nothing to let go of."""

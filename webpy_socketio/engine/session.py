@@ -86,8 +86,8 @@ class Session:
     """One Engine.IO session. Times are seconds on a clock that never goes back."""
 
     __slots__ = (
-        "__weakref__", "candidate", "carrier", "dialect", "heartbeat", "outbox", "paused", "peer", "reason", "sid",
-        "state", "transport", "wake", "write",
+        "__weakref__", "candidate", "carrier", "dialect", "heartbeat", "is_awaited", "outbox", "paused", "peer",
+        "reason", "sid", "state", "transport", "wake", "write",
     )  # fmt: skip
 
     def __init__(self, sid: str, dialect: Dialect, transport: str, settings: Settings, now: float) -> None:
@@ -107,6 +107,8 @@ class Session:
         self.carrier: Any = None
         #: Whether we stopped reading from the client, because its handlers have not caught up.
         self.paused = False
+        #: Whether a request is held that will be answered with the next packet.
+        self.is_awaited = False
         #: The conversation that the messages belong to; set by the hub.
         self.peer: Any = None
         self.write: Callable[[Prepared], None] | None = None
@@ -157,6 +159,12 @@ class Session:
             write(prepared)
             return True
         return self._queue(prepared)
+
+    def send_if_ready(self, prepared: Prepared) -> bool:
+        """Send a packet if it can leave at once; tells whether it did. Else it is not sent at all."""
+        if self.write is not None or (self.is_awaited and self.is_open and not self.outbox):
+            return self.send(prepared)
+        return False
 
     def _queue(self, prepared: Prepared) -> bool:
         if not self.is_open:

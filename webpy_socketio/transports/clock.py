@@ -22,18 +22,18 @@ class Clock:
 
     def start(self) -> None:
         """Begin to watch the hub's deadlines."""
-        self._hub.services.deadlines.wake = self._changed.set
+        self._hub.deadlines.wake = self._changed.set
         self._greenlet = gevent.spawn(self._run)
 
     def stop(self) -> None:
         """Stop watching."""
-        self._hub.services.deadlines.wake = None
+        self._hub.deadlines.wake = None
         if self._greenlet is not None:
             self._greenlet.kill(block=False)
             self._greenlet = None
 
     def _run(self) -> None:
-        deadlines, now = self._hub.services.deadlines, self._hub.services.runner.now
+        deadlines, now = self._hub.deadlines, self._hub.runner.now
         while True:
             due = deadlines.next
             if due is None or due > now():

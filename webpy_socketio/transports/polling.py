@@ -104,14 +104,14 @@ class Polling:
     def _park(self, connection: Connection | None) -> None:
         """Wait until something is queued, the state changes or the client hangs up."""
         session = self._session
-        waiter = self._hub.services.runner.waiter()
+        waiter = self._hub.runner.waiter()
         wake = session.wake = waiter.set
-        self._parked = True
+        self._parked = session.is_awaited = True
         stop = connection.watch_end(self._lost) if connection is not None else None
         try:
             waiter.wait()
         finally:
-            self._parked = False
+            self._parked = session.is_awaited = False
             if stop is not None:
                 stop()
             if session.wake is wake:
@@ -140,7 +140,7 @@ class Polling:
 
     def _wait_for_handlers(self) -> None:
         session = self._session
-        waiter = self._hub.services.runner.waiter()
+        waiter = self._hub.runner.waiter()
         session.paused = True
         session.peer.when_idle(waiter.set)
         waiter.wait()

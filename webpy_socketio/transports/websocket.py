@@ -17,7 +17,7 @@ from ..engine.session import Session, State, Step
 from ..errors import PacketError
 from ..hub import Hub
 from ..logs import logger, quiet
-from ..reasons import PARSE_ERROR, TRANSPORT_CLOSE, TRANSPORT_ERROR
+from ..reasons import PAGE_CLOSED, PARSE_ERROR, TRANSPORT_CLOSE, TRANSPORT_ERROR
 from ..wire.dialects import Dialect
 from ..wire.packets import EnginePacket, EngineType
 from ..wire.prepared import PROBE_ANSWER, Prepared
@@ -71,8 +71,8 @@ class WebSocket:
         self._is_candidate = True
         self._dialect = dialect
         self._session.candidate = self._dismiss
-        services = self._hub.services
-        services.deadlines.add(services.runner.now() + self._hub.settings.upgrade_timeout, self._give_up, None)
+        hub = self._hub
+        hub.deadlines.add(hub.runner.now() + self._hub.settings.upgrade_timeout, self._give_up, None)
         self._listen(early)
 
     def _attach(self) -> None:
@@ -165,8 +165,11 @@ class WebSocket:
             logger.info("%s sent a message above max_payload: %s", self._session, error)
         self._shut()
         if not self._abandon():
-            closed = error is None and self._protocol.close_rcvd is not None
-            self._hub.end(self._session, TRANSPORT_CLOSE if closed else TRANSPORT_ERROR)
+            closed = self._protocol.close_rcvd if error is None else None
+            if closed is None:
+                self._hub.end(self._session, TRANSPORT_ERROR)
+            else:
+                self._hub.end(self._session, PAGE_CLOSED if closed.code == CloseCode.GOING_AWAY else TRANSPORT_CLOSE)
 
     # Upgrade.
 
@@ -186,7 +189,7 @@ class WebSocket:
         elif packet.type is EngineType.UPGRADE and session.is_open:
             release = session.wake
             self._is_candidate = False
-            session.upgrade("websocket", self._hub.services.runner.now())
+            session.upgrade("websocket", self._hub.runner.now())
             session.dialect = self._dialect
             self._attach()
             if release is not None:
@@ -293,8 +296,8 @@ class WebSocket:
     def _linger(self) -> None:
         """Wait for the client's own end: closing at once would cost it our close frame, if it was still sending."""
         self._stream.listen(self._discard)
-        services = self._hub.services
-        services.deadlines.add(services.runner.now() + LINGER, _close_late, weakref.ref(self._stream))
+        hub = self._hub
+        hub.deadlines.add(hub.runner.now() + LINGER, _close_late, weakref.ref(self._stream))
 
     def _discard(self) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import weakref
 from collections.abc import Callable
@@ -21,6 +22,22 @@ MOST_PARKED = 256
 
 _allocate_lock = monkey.get_original("_thread", "allocate_lock")
 _thread_id = monkey.get_original("_thread", "get_ident")
+
+
+class _ThreadWaiter:
+    """Waits in an OS thread that is not the loop's: it may have no loop of its own."""
+
+    def __init__(self) -> None:
+        self._lock = _allocate_lock()
+        self._lock.acquire()
+
+    def set(self) -> None:
+        with contextlib.suppress(RuntimeError):  # it has been set already
+            self._lock.release()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        in_time: bool = self._lock.acquire(True, -1 if timeout is None else timeout)
+        return in_time
 
 
 class Workers:
@@ -43,9 +60,14 @@ class Workers:
         else:
             self._hub.loop.run_callback(worker.switch, [job, args])
 
+    def spawn(self, job: Callable[[], object]) -> Callable[[], None]:
+        """Run a job in a greenlet of its own, soon; return what ends it."""
+        spawned = gevent.spawn(job)
+        return lambda: spawned.kill(block=False)
+
     def waiter(self) -> Waiter:
-        """Return something to wait on."""
-        waiter: Waiter = Event()
+        """Return something to wait on, in a greenlet of this loop or in another OS thread."""
+        waiter: Waiter = Event() if _thread_id() == self._thread else _ThreadWaiter()
         return waiter
 
     def call(self, function: Callable[[], T]) -> T:

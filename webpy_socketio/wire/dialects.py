@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
+from ..identifiers import new_id
 from . import engine_v3, engine_v4
 from .packets import EnginePacket, EngineType, SocketPacket, SocketType
 
@@ -46,18 +46,23 @@ class Dialect:
     binary_payloads: bool = False
     #: Whether a client is in the main namespace without asking.
     joins_by_itself: bool = False
+    #: Whether a client can come back to a connection that broke (connection state recovery).
+    resumes: bool = False
 
     def socket_id(self, session_id: str, namespace: str) -> str:
         """The id of a new socket in a namespace, on the session with this id."""
-        return secrets.token_urlsafe(15)
+        return new_id()
 
     def credentials(self, packet: SocketPacket) -> tuple[str, dict[str, Any]]:
         """The namespace that a client wants to join, and what it sends to identify itself."""
         return packet.namespace, packet.data or {}
 
-    def connect(self, namespace: str, sid: str) -> SocketPacket:
-        """The answer to a client that joined a namespace."""
-        return SocketPacket(SocketType.CONNECT, namespace, {"sid": sid})
+    def connect(self, namespace: str, sid: str, pid: str | None = None) -> SocketPacket:
+        """The answer to a client that joined a namespace.
+
+        :param pid: its secret to come back with, if it may.
+        """
+        return SocketPacket(SocketType.CONNECT, namespace, {"sid": sid} if pid is None else {"sid": sid, "pid": pid})
 
     def connect_error(self, namespace: str, message: str, data: Any = None) -> SocketPacket:
         """The answer to a client that may not join a namespace."""
@@ -77,7 +82,7 @@ class OldDialect(Dialect):
         namespace, _, query = packet.namespace.partition("?")
         return namespace, dict(parse_qsl(query, keep_blank_values=True))
 
-    def connect(self, namespace: str, sid: str) -> SocketPacket:
+    def connect(self, namespace: str, sid: str, pid: str | None = None) -> SocketPacket:
         """The answer carries nothing."""
         return SocketPacket(SocketType.CONNECT, namespace)
 
@@ -86,7 +91,7 @@ class OldDialect(Dialect):
         return SocketPacket(SocketType.CONNECT_ERROR, namespace, message if data is None else data)
 
 
-V4 = Dialect("3-4", "4", engine_v4)
+V4 = Dialect("3-4", "4", engine_v4, resumes=True)
 V3 = OldDialect("1-2", "3", engine_v3, server_pings=False, binary_payloads=True, joins_by_itself=True)
 V4_BASE64 = replace(V4, base64_only=True)
 V3_BASE64 = replace(V3, base64_only=True)

@@ -11,12 +11,13 @@ from .packets import EngineType
 class Prepared:
     """One packet with its attachments, ready to be asked for its bytes."""
 
-    __slots__ = ("_forms", "_kind", "attachments", "text")
+    __slots__ = ("_forms", "_kind", "_stamped", "attachments", "text")
 
     def __init__(self, text: bytes, attachments: Sequence[bytes] = (), kind: EngineType = EngineType.MESSAGE) -> None:
         self.text = text
         self.attachments = attachments
         self._kind = kind
+        self._stamped: bytes | None = None
         # Frames by their dialect, pieces of payloads by a tuple of it: one dict less for each message.
         self._forms: dict[Dialect | tuple[Dialect], bytes] = {}
 
@@ -25,11 +26,18 @@ class Prepared:
         """About how many bytes it takes to send."""
         return len(self.text) + sum(map(len, self.attachments)) + 1
 
+    def stamp(self, offset: str) -> None:
+        """Give an event its place in the history, which clients that can be resumed get as a last argument.
+
+        To be called before any form of it is asked for.
+        """
+        self._stamped = b'%b,"%b"]' % (self.text[:-1], offset.encode())
+
     def frames(self, dialect: Dialect) -> bytes:
         """The packet as WebSocket frames."""
         frames = self._forms.get(dialect)
         if frames is None:
-            frames = dialect.codec.encode_frames(self._kind, self.text, self.attachments, dialect.base64_only)
+            frames = dialect.codec.encode_frames(self._kind, self._text(dialect), self.attachments, dialect.base64_only)
             self._forms[dialect] = frames
         return frames
 
@@ -37,13 +45,16 @@ class Prepared:
         """The packet as a piece of a long-polling payload."""
         piece = self._forms.get((dialect,))
         if piece is None:
-            piece = dialect.codec.encode_piece(self._kind, self.text, self.attachments)
+            piece = dialect.codec.encode_piece(self._kind, self._text(dialect), self.attachments)
             self._forms[(dialect,)] = piece
         return piece
 
     def binary_piece(self, dialect: Dialect) -> bytes:
         """The packet as a piece of a binary long-polling payload."""
-        return dialect.codec.encode_binary_piece(self._kind, self.text, self.attachments)
+        return dialect.codec.encode_binary_piece(self._kind, self._text(dialect), self.attachments)
+
+    def _text(self, dialect: Dialect) -> bytes:
+        return self.text if self._stamped is None or not dialect.resumes else self._stamped
 
 
 def encode_payload(packets: Sequence[Prepared], dialect: Dialect) -> tuple[bytes, bool]:

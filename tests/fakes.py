@@ -1,0 +1,71 @@
+"""Stand-ins for what is above the module under test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from webpy_socketio.acks import AckDesk
+from webpy_socketio.delivery import Delivery
+from webpy_socketio.engine.deadlines import Deadlines
+from webpy_socketio.engine.session import Session, State
+from webpy_socketio.events import Events
+from webpy_socketio.history import History
+from webpy_socketio.metrics import Counters
+from webpy_socketio.settings import load_settings
+from webpy_socketio.wire.dialects import V4
+from webpy_socketio.wire.prepared import Prepared
+
+
+def make_delivery(
+    max_attachments: int = 10,
+    history: History | None = None,
+    events: Events | None = None,
+    desk: AckDesk | None = None,
+    counters: Counters | None = None,
+) -> Delivery:
+    """A delivery with everything it needs; time stands still."""
+    counters = counters or Counters()
+    desk = desk or AckDesk(Deadlines(), counters)
+    return Delivery(max_attachments, events or Events(), desk, counters, history, lambda: 0.0)
+
+
+class FakeMember:
+    """A member of a namespace that keeps what it is sent, and notes what is done to it."""
+
+    def __init__(
+        self, delivery: Delivery | None, sid: str, *channels: str, namespace: str = "/", **settings: Any
+    ) -> None:
+        self.received: list[Prepared] = []
+        self.sid = sid
+        self.channels = list(channels)
+        self.context: dict[str, Any] = {}
+        self.last_number = 0
+        self.connected = True
+        self.done: list[tuple[str, ...]] = []
+        self.outgoing: list[list[Any]] = []
+        self.link = Session(f"session of {sid}", V4, "websocket", load_settings(settings), 0)
+        self.link.state = State.OPEN
+        self.link.write = self.received.append
+        if delivery is not None:
+            delivery.attach(namespace, self, channels)
+
+    @property
+    def texts(self) -> list[str]:
+        """What it received, as text."""
+        return [prepared.text.decode() for prepared in self.received]
+
+    def subscribe(self, channel: str) -> None:
+        """Note it."""
+        self.done.append(("subscribe", channel))
+
+    def unsubscribe(self, channel: str) -> None:
+        """Note it."""
+        self.done.append(("unsubscribe", channel))
+
+    def disconnect(self) -> None:
+        """Note it."""
+        self.done.append(("disconnect",))
+
+    def note_outgoing(self, data: list[Any]) -> None:
+        """Note it."""
+        self.outgoing.append(data)

@@ -1,0 +1,26 @@
+"""Session ids: how they are made, and how they are told from the names of channels.
+
+An id is also the name of its socket's private channel, which only the server sends to. Nobody can subscribe to such a
+name, whether or not the socket is there: else a stranger could wait for what is sent to it after it has gone.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+#: What every id begins with. Ids have the letters and the length of those of Node's server.
+MARK = "-_"
+RANDOM_BYTES = 13
+# Clients 1.x and 2.x make up the id of a namespace's socket by themselves: "/chat#" and the id of the connection.
+PRIVATE = re.compile(r"(?:/.*#)?-_[A-Za-z0-9_-]{18}", re.DOTALL)
+
+
+def new_id() -> str:
+    """Return an id that nobody can guess: 20 characters with 104 random bits."""
+    return MARK + secrets.token_urlsafe(RANDOM_BYTES)
+
+
+def is_private(name: str) -> bool:
+    """Whether a name could be a session id, of any generation of clients, and so is no channel to subscribe to."""
+    return PRIVATE.fullmatch(name) is not None

@@ -1,0 +1,70 @@
+"""The node: all of Socket.IO in one process, put together. The hub below it knows only Engine.IO."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+from .acks import AckDesk
+from .backplane.contract import Backplane
+from .delivery import Delivery
+from .engine.deadlines import Deadlines
+from .engine.session import Session
+from .events import Events
+from .history import History
+from .hub import Hub
+from .logs import MessageLog
+from .metrics import Counters
+from .namespaces import Namespaces
+from .peers import Peer
+from .recovery import Recovery
+from .runner import Runner, Scope
+from .services import Services
+from .settings import Settings
+
+
+class Node:
+    """The one constructor of everything that sockets need."""
+
+    def __init__(self, settings: Settings, events: Events, runner: Runner, backplane: Backplane) -> None:
+        deadlines, counters = Deadlines(), Counters()
+        desk = AckDesk(deadlines, counters)
+        recovery = _recovery(settings, deadlines) if settings.recovery else None
+        history = None if recovery is None else recovery.history
+        delivery = Delivery(settings.max_attachments, events, desk, counters, history, runner.now)
+        self.services = Services(
+            settings,
+            events,
+            runner,
+            backplane,
+            delivery,
+            deadlines,
+            counters,
+            MessageLog(settings.message_log_format),
+            desk,
+            recovery,
+            weakref.WeakSet(),
+        )
+        self._namespaces = Namespaces(self.services)
+        self.hub = Hub(settings, runner, deadlines, counters, self._converse, self.services.ending)
+        backplane.start(delivery)
+
+    def drain(self) -> None:
+        """Let nobody in any more, and end all connections, those that are waited for too; see :meth:`Hub.drain`."""
+        self.hub.drain()
+        if self.services.recovery is not None:
+            self.services.recovery.drain()
+
+    def stop(self, deadline: float) -> None:
+        """Let go of the backplane, within so many seconds."""
+        self.services.backplane.stop(deadline)
+
+    def _converse(self, session: Session, request: dict[str, Any], scope: Scope | None) -> Peer:
+        return Peer(session, request, scope, self._namespaces, self.services)
+
+
+def _recovery(settings: Settings, deadlines: Deadlines) -> Recovery:
+    # Whoever has not received what is older than this has been found dead by now, and is not waited for any more.
+    seconds = settings.recovery_window + settings.ping_interval + settings.ping_timeout
+    history = History(seconds, settings.max_recovery_bytes)
+    return Recovery(settings.recovery_window, settings.max_recovery_clients, history, deadlines)

@@ -1,0 +1,112 @@
+"""Targets: some of a namespace's sockets, and what can be done to all of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .acks import Ballot
+from .envelope import Envelope, Selection, SocketDetails
+from .errors import AckTimeout, EventError
+from .identifiers import is_private
+from .services import Services
+from .wire.socketio import RESERVED_EVENTS
+
+
+class Target:
+    """The sockets that ``to(...)`` means; whoever is meant twice counts once. It may be kept and used again.
+
+    Every method may be called from a page, a greenlet or a thread.
+    """
+
+    __slots__ = ("_selection", "_services")
+
+    def __init__(self, services: Services, selection: Selection) -> None:
+        self._services = services
+        self._selection = selection
+
+    def send(self, message: Any, *, volatile: bool = False) -> int:
+        """Send a message (the event ``message``); see :meth:`emit`."""
+        return self.emit("message", message, volatile=volatile)
+
+    def emit(self, event: str, *args: Any, volatile: bool = False) -> int:
+        """Send a named event; return how many sockets it was sent to, as far as that is known.
+
+        :param volatile: drop it for clients that are not ready to take it at once.
+
+        Raises UnsendableValue for arguments that have no form on the wire, EventError for a reserved name.
+        """
+        check_event_name(event)
+        envelope = Envelope(self._selection, [event, *args], volatile)
+        backplane = self._services.backplane
+        return self._services.runner.call(lambda: backplane.publish(envelope))
+
+    def call(self, event: str, *args: Any, timeout: float | None = None) -> list[Any]:
+        """Send a named event and wait for the acknowledgements of all; return their values in the order they came.
+
+        :param timeout: seconds to wait; the setting ``ack_timeout`` if not given.
+
+        Raises AckTimeout if some did not answer in time or left before; its ``answers`` has what did come. Raises
+        UnsendableValue and EventError.
+        """
+        check_event_name(event)
+        services = self._services
+        seconds = services.settings.ack_timeout if timeout is None else timeout
+        envelope = Envelope(self._selection, [event, *args])
+        waiter = services.runner.waiter()
+        ballot = Ballot(waiter.set)
+        question = services.runner.call(lambda: services.backplane.ask(envelope, ballot))
+        in_time = waiter.wait(seconds)
+        services.runner.call(lambda: services.backplane.stop_asking(question))
+        if not in_time or ballot.is_incomplete:
+            services.counters.expired_acks += ballot.missing
+            problem = (
+                f"only {len(ballot.answers)} acknowledged {event!r}; {ballot.missing} did not in {seconds} seconds"
+            )
+            raise AckTimeout(problem, ballot.answers)
+        return ballot.answers
+
+    def sockets(self) -> list[SocketDetails]:
+        """List those that are connected: their session ids, their channels, and copies of their contexts."""
+        services = self._services
+        return services.runner.call(lambda: services.backplane.sockets(self._selection))
+
+    def subscribe(self, *channels: str) -> None:
+        """Subscribe all to channels. The decision is yours: ``on_subscribe`` is not asked. Raises EventError."""
+        check_channels(channels)
+        services = self._services
+        services.runner.call(lambda: services.backplane.subscribe(self._selection, channels))
+
+    def unsubscribe(self, *channels: str) -> None:
+        """End the subscriptions of all to channels."""
+        services = self._services
+        services.runner.call(lambda: services.backplane.unsubscribe(self._selection, channels))
+
+    def disconnect(self) -> None:
+        """Put all out of the namespace; they do not come back by themselves."""
+        services = self._services
+        services.runner.call(lambda: services.backplane.disconnect(self._selection))
+
+
+def select(namespace: str, channels: Sequence[str], excluding: str | Sequence[str], local: bool) -> Selection:
+    """Return who is meant. Raises EventError for what cannot be the name of a channel."""
+    excluded = (excluding,) if isinstance(excluding, str) else tuple(excluding)
+    for name in (*channels, *excluded):
+        if not isinstance(name, str) or not name:
+            raise EventError(f"a channel or session id is a text, not {name!r}; several are separate arguments")
+    return Selection(namespace, tuple(channels), excluded, local)
+
+
+def check_event_name(event: str) -> None:
+    """Raise EventError for what cannot be the name of an event."""
+    if not isinstance(event, str) or event in RESERVED_EVENTS:
+        raise EventError(f"{event!r} cannot be the name of an event: choose another")
+
+
+def check_channels(channels: Sequence[str]) -> None:
+    """Raise EventError for what cannot be the name of a channel that somebody subscribes to."""
+    for channel in channels:
+        if not isinstance(channel, str) or not channel:
+            raise EventError(f"a channel has a name, not {channel!r}")
+        if is_private(channel):
+            raise EventError(f"{channel!r} is the private channel of a session id: nobody subscribes to it")
