@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from .engine.conversation import Conversation
+from .conversation import Conversation
 from .engine.deadlines import Deadlines
 from .engine.session import Session, State, Step
 from .errors import PacketError, RuleBroken, TransportMisused
@@ -174,7 +174,7 @@ class Hub:
 
     def _part(self, session: Session, reason: Reason) -> None:
         conversation: Conversation = session.peer
-        conversation.close(reason)
+        conversation.end(reason)
 
     # Deadlines.
 

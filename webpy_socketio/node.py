@@ -55,6 +55,11 @@ class Node:
         if self.services.recovery is not None:
             self.services.recovery.drain()
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether all connections are over, and their handlers have run."""
+        return self.hub.is_quiet
+
     def stop(self, deadline: float) -> None:
         """Let go of the backplane, within so many seconds."""
         self.services.backplane.stop(deadline)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .conversation import Conversation
 from .engine.session import Session
 from .errors import RuleBroken
-from .inbox import Inbox
 from .namespaces import Namespace, Namespaces
 from .reasons import CLIENT_DISCONNECT, TRANSPORT_CLOSE, Reason
 from .runner import Scope
@@ -21,17 +21,11 @@ from .wire.packets import SocketPacket, SocketType
 from .wire.prepared import Prepared
 from .wire.socketio import Assembler, decode_packet, encode_packet
 
-#: How many messages of the largest size may wait for a client's running handler.
-INBOX_PAYLOADS = 4
 
-
-class Peer:
+class Peer(Conversation):
     """One client, in all the namespaces it joined."""
 
-    __slots__ = (
-        "__weakref__", "_assembler", "_inbox", "_left", "_namespaces", "_services", "_size", "_sockets",
-        "joined", "request", "session",
-    )  # fmt: skip
+    __slots__ = ("_assembler", "_left", "_namespaces", "_services", "_size", "_sockets")
 
     def __init__(
         self,
@@ -41,34 +35,13 @@ class Peer:
         namespaces: Namespaces,
         services: Services,
     ) -> None:
-        #: What carries the conversation.
-        self.session = session
-        #: The WSGI environ of its handshake.
-        self.request = request
-        #: Whether a namespace was ever joined.
-        self.joined = False
+        super().__init__(session, request, scope, services.runner)
         self._namespaces = namespaces
         self._services = services
         self._sockets: dict[str, tuple[Socket, Namespace]] = {}
         self._left: set[str] | None = None
         self._assembler: Assembler | None = None
-        self._inbox = Inbox(services.runner, scope)
         self._size = 0  # bytes of the message that is being read
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a handler is running."""
-        return self._inbox.is_busy
-
-    @property
-    def is_swamped(self) -> bool:
-        """Whether so many events wait for the running handler that reading should pause."""
-        settings = self._services.settings
-        return self._inbox.is_swamped(settings.max_inbox, INBOX_PAYLOADS * settings.max_payload)
-
-    def when_idle(self, callback: Callable[[], None]) -> None:
-        """Have a function called once, when the inbox has become empty."""
-        self._inbox.when_idle(callback)
 
     def begin(self) -> None:
         """The session has been opened; some clients are in the main namespace without asking."""
@@ -89,7 +62,7 @@ class Peer:
         if packet is not None:
             self._dispatch(packet)
 
-    def close(self, reason: Reason) -> None:
+    def end(self, reason: Reason) -> None:
         """The connection is over: every namespace ends, after the events that came before, or waits for its client."""
         recovery = self._services.recovery
         for name, (socket, _) in list(self._sockets.items()):
@@ -117,7 +90,7 @@ class Peer:
         if entry is None:
             return  # it was on its way when the server put the client out
         if kind is SocketType.EVENT or kind is SocketType.BINARY_EVENT:
-            self._inbox.put(self._size, entry[1].event, entry[0], packet)
+            self.inbox.put(self._size, entry[1].event, entry[0], packet)
         elif kind is SocketType.ACK or kind is SocketType.BINARY_ACK:
             entry[0].resolve_ack(packet.id, packet.data)
         elif kind is SocketType.DISCONNECT:
@@ -149,7 +122,7 @@ class Peer:
             self._left.discard(name)
         socket = Socket(dialect.socket_id(self.session.sid, name), name, auth, self._services, self)
         self._sockets[name] = socket, namespace
-        self._inbox.put(self._size, self._join, socket, namespace)
+        self.inbox.put(self._size, self._join, socket, namespace)
 
     def _turn_away(self, name: str, message: str) -> None:
         refusal = self.session.dialect.connect_error(name, message)
@@ -190,7 +163,7 @@ class Peer:
             recovery.welcome(pid)
             socket.resume(self, auth, missed)
         if before.is_busy:
-            self._inbox.put(0, self._wait_for, before)
+            self.inbox.put(0, self._wait_for, before)
         return missed is not None
 
     def take_over(self, socket: Socket) -> Namespace:
@@ -224,7 +197,7 @@ class Peer:
         socket, namespace = self._sockets.pop(name)
         socket.detach(reason)
         self._services.ending.add(self)
-        self._inbox.put(0, self._finish, socket, namespace)
+        self.inbox.put(0, self._finish, socket, namespace)
 
     def _finish(self, socket: Socket, namespace: Namespace) -> None:
         namespace.end(socket)
@@ -238,13 +211,13 @@ class Peer:
 
     def perform(self, socket: Socket, what: str, function: Callable[..., object], args: Sequence[Any]) -> None:
         """Run an application's function here, as a handler is run."""
-        self._inbox.scoped(self._perform, socket, what, function, args)
+        self.inbox.scoped(self._perform, socket, what, function, args)
 
     def note_outgoing(self, socket: Socket, data: list[Any]) -> None:
         """Tell the handlers of outgoing events."""
         entry = self._sockets.get(socket.namespace)
         if entry is not None:
-            self._inbox.beside(entry[1].outgoing, socket, data)
+            self.inbox.beside(entry[1].outgoing, socket, data)
 
     def _perform(self, socket: Socket, what: str, function: Callable[..., object], args: Sequence[Any]) -> None:
         try:

@@ -13,11 +13,13 @@ from typing import Any
 import gevent
 from gevent.pywsgi import WSGIHandler, WSGIServer
 
+from .doors import DOOR
+from .engineio import EngineIO
 from .errors import SettingsError
 from .logs import logger, printable
+from .node import Node
 from .startup import check_patched, read_settings, start_node
 from .transports.streams import KEY, Connection
-from .webpy import DOOR
 from .wsgi import ROUTINE, Answer
 
 #: gevent-socketio's names of options that still have a meaning.
@@ -182,14 +184,18 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
         if self._stopping:
             return
         self._stopping = True
-        node, hub = self._running.node, self._running.node.hub
-        seconds = hub.settings.stop_timeout if timeout is None else timeout
+        node = self._running.node
+        seconds = node.hub.settings.stop_timeout if timeout is None else timeout
         self.close()
-        node.drain()
+        served: list[Node | EngineIO] = [node]
+        if isinstance(self.application, EngineIO):
+            served.append(self.application)
+        for part in served:
+            part.drain()
         with gevent.Timeout(seconds, False):
-            while not hub.is_quiet:
+            while not all(part.is_quiet for part in served):
                 gevent.sleep(0.01)
-        if not hub.is_quiet:
+        if not all(part.is_quiet for part in served):
             logger.warning("stopped after %s seconds, though handlers were still running", seconds)
         self._running.stop(seconds)
         super().stop(timeout=0.1)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from .acks import AckDesk
 from .backplane.contract import Backplane
+from .conversation import Conversation
 from .delivery import Delivery
-from .engine.conversation import Conversation
 from .engine.deadlines import Deadlines
 from .events import Events
 from .logs import MessageLog

@@ -12,26 +12,10 @@ from typing import Any
 
 import web
 
+from .doors import door_of
 from .logs import logger
-from .startup import read_settings, start_node
 from .transports.streams import find_connection
 from .wsgi import Answer, Door, Later
-
-#: The environ's key under which a server that has a door of its own puts it.
-DOOR = "webpy_socketio.door"
-
-_default: Door | None = None
-
-
-def door_of(environ: dict[str, Any]) -> Door:
-    """Return the door of the server that a request came in by; under another server, one for the whole process."""
-    global _default
-    door = environ.get(DOOR)
-    if isinstance(door, Door):
-        return door
-    if _default is None:
-        _default = start_node(read_settings({})).door
-    return _default
 
 
 class WebContext:

@@ -76,7 +76,7 @@ class Polling:
             logger.debug("%s: %s", session, error)
             hub.end(session, PARSE_ERROR)
             return PollResult(BAD)
-        if session.is_open and session.peer.is_swamped:
+        if session.is_open and session.peer.is_swamped(self._hub.settings):
             self._wait_for_handlers()
         return PollResult(OK, b"ok")
 

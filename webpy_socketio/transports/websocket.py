@@ -139,7 +139,7 @@ class WebSocket:
                 self._try(packet)
             else:
                 self._hub.receive(session, packet)
-                if session.peer is not None and session.peer.is_swamped:
+                if session.peer is not None and session.peer.is_swamped(self._hub.settings):
                     self._pause()
 
     def _refuse_packet(self) -> None:

@@ -19,10 +19,10 @@ class EngineCodec(Protocol):
     def decode_binary(self, data: bytes) -> EnginePacket: ...
     def decode_payload(self, body: bytes, is_binary: bool) -> Iterator[EnginePacket]: ...
     def encode_frames(
-        self, kind: EngineType, text: bytes, attachments: Iterable[bytes], base64_only: bool
+        self, kind: EngineType, text: bytes | None, attachments: Iterable[bytes], base64_only: bool
     ) -> bytes: ...
-    def encode_piece(self, kind: EngineType, text: bytes, attachments: Iterable[bytes]) -> bytes: ...
-    def encode_binary_piece(self, kind: EngineType, text: bytes, attachments: Iterable[bytes]) -> bytes: ...
+    def encode_piece(self, kind: EngineType, text: bytes | None, attachments: Iterable[bytes]) -> bytes: ...
+    def encode_binary_piece(self, kind: EngineType, text: bytes | None, attachments: Iterable[bytes]) -> bytes: ...
     def join_payload(self, pieces: Iterable[bytes]) -> bytes: ...
 
 
@@ -46,6 +46,8 @@ class Dialect:
     binary_payloads: bool = False
     #: Whether a client is in the main namespace without asking.
     joins_by_itself: bool = False
+    #: Whether JSON is sent to it in ASCII: clients 1.x count and decode other characters otherwise.
+    ascii_only: bool = False
     #: Whether a client can come back to a connection that broke (connection state recovery).
     resumes: bool = False
 
@@ -92,7 +94,7 @@ class OldDialect(Dialect):
 
 
 V4 = Dialect("3-4", "4", engine_v4, resumes=True)
-V3 = OldDialect("1-2", "3", engine_v3, server_pings=False, binary_payloads=True, joins_by_itself=True)
+V3 = OldDialect("1-2", "3", engine_v3, server_pings=False, binary_payloads=True, joins_by_itself=True, ascii_only=True)
 V4_BASE64 = replace(V4, base64_only=True)
 V3_BASE64 = replace(V3, base64_only=True)
 

@@ -1,14 +1,12 @@
 """Engine.IO revision 3, of Socket.IO clients 1.x and 2.x.
 
 A payload is packets that each begin with their length: in text, counted in UTF-16 code units (what JavaScript takes for
-a string's length), or in bytes if the payload has binary packets and the client can take such. Everything sent is
-ASCII, so that clients 1.x, which count and decode text otherwise, read it too.
+a string's length), or in bytes if the payload has binary packets and the client can take such.
 """
 
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Iterable, Iterator
 
 from ..errors import PacketError
@@ -18,7 +16,6 @@ from .packets import TYPES, EnginePacket, EngineType
 #: Digits in the longest length that is read; more are no length of anything that would be accepted.
 LONGEST_LENGTH = 12
 TEXT_MARK, BINARY_MARK, END_OF_LENGTH = 0, 1, 0xFF
-NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 TYPES_BY_BYTE = {int(kind.value): kind for kind in EngineType}
 
 
@@ -50,24 +47,24 @@ def decode_payload(body: bytes, is_binary: bool) -> Iterator[EnginePacket]:
     yield from _decode_binary_payload(body) if is_binary else _decode_text_payload(body)
 
 
-def encode_frames(kind: EngineType, text: bytes, attachments: Iterable[bytes], base64_only: bool) -> bytes:
+def encode_frames(kind: EngineType, text: bytes | None, attachments: Iterable[bytes], base64_only: bool) -> bytes:
     """Encode a packet and its attachments as WebSocket frames, in one piece so that nothing comes between them."""
-    frames = frame_text(kind.value.encode() + _as_ascii(text))
+    frames = b"" if text is None else frame_text(kind.value.encode() + text)
     for data in attachments:
         frames += frame_text(b"b4" + base64.b64encode(data)) if base64_only else frame_binary(b"\x04" + data)
     return frames
 
 
-def encode_piece(kind: EngineType, text: bytes, attachments: Iterable[bytes]) -> bytes:
+def encode_piece(kind: EngineType, text: bytes | None, attachments: Iterable[bytes]) -> bytes:
     """Encode a packet and its attachments as a piece of a text payload."""
-    packets = [kind.value.encode() + _as_ascii(text)]
+    packets = [] if text is None else [kind.value.encode() + text]
     packets += (b"b4" + base64.b64encode(data) for data in attachments)
-    return b"".join(b"%d:%b" % (len(packet), packet) for packet in packets)
+    return b"".join(b"%d:%b" % (_units(packet), packet) for packet in packets)
 
 
-def encode_binary_piece(kind: EngineType, text: bytes, attachments: Iterable[bytes]) -> bytes:
+def encode_binary_piece(kind: EngineType, text: bytes | None, attachments: Iterable[bytes]) -> bytes:
     """Encode a packet and its attachments as a piece of a binary payload."""
-    pieces = [_binary_packet(TEXT_MARK, kind.value.encode() + _as_ascii(text))]
+    pieces = [] if text is None else [_binary_packet(TEXT_MARK, kind.value.encode() + text)]
     pieces += (_binary_packet(BINARY_MARK, b"\x04" + data) for data in attachments)
     return b"".join(pieces)
 
@@ -82,14 +79,9 @@ def _binary_packet(mark: int, packet: bytes) -> bytes:
     return bytes((mark,)) + length + bytes((END_OF_LENGTH,)) + packet
 
 
-def _as_ascii(text: bytes) -> bytes:
-    """JSON with nothing but ASCII in it: any other character as the escape that stands for it."""
-    return text if text.isascii() else NOT_ASCII.sub(_escape, text.decode()).encode("ascii")
-
-
-def _escape(match: re.Match[str]) -> str:
-    units = match[0].encode("utf-16-be")
-    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
+def _units(packet: bytes) -> int:
+    """The length of UTF-8 text in UTF-16 code units."""
+    return len(packet) if packet.isascii() else len(packet.decode().encode("utf-16-le")) // 2
 
 
 def _decode_text_payload(body: bytes) -> Iterator[EnginePacket]:

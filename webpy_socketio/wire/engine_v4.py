@@ -49,22 +49,22 @@ def decode_payload(body: bytes, is_binary: bool = False) -> Iterator[EnginePacke
         yield decode_text(text)
 
 
-def encode_frames(kind: EngineType, text: bytes, attachments: Iterable[bytes], base64_only: bool) -> bytes:
+def encode_frames(kind: EngineType, text: bytes | None, attachments: Iterable[bytes], base64_only: bool) -> bytes:
     """Encode a packet and its attachments as WebSocket frames, in one piece so that nothing comes between them."""
-    frames = frame_text(PREFIXES[kind] + text)
+    frames = b"" if text is None else frame_text(PREFIXES[kind] + text)
     for data in attachments:
         frames += frame_text(b"b" + base64.b64encode(data)) if base64_only else frame_binary(data)
     return frames
 
 
-def encode_piece(kind: EngineType, text: bytes, attachments: Iterable[bytes]) -> bytes:
+def encode_piece(kind: EngineType, text: bytes | None, attachments: Iterable[bytes]) -> bytes:
     """Encode a packet and its attachments as a piece of a payload, for :func:`join_payload`."""
-    packets = [PREFIXES[kind] + text]
+    packets = [] if text is None else [PREFIXES[kind] + text]
     packets += (b"b" + base64.b64encode(data) for data in attachments)
     return SEPARATOR.join(packets)
 
 
-def encode_binary_piece(kind: EngineType, text: bytes, attachments: Iterable[bytes]) -> bytes:
+def encode_binary_piece(kind: EngineType, text: bytes | None, attachments: Iterable[bytes]) -> bytes:
     """This revision has no binary payloads: the piece is the same."""
     return encode_piece(kind, text, attachments)
 

@@ -6,14 +6,20 @@ from collections.abc import Sequence
 
 from .dialects import Dialect
 from .packets import EngineType
+from .values import as_ascii
 
 
 class Prepared:
-    """One packet with its attachments, ready to be asked for its bytes."""
+    """One packet with its attachments, ready to be asked for its bytes.
+
+    :param text: JSON, or None if there are only attachments: binary messages that stand for themselves.
+    """
 
     __slots__ = ("_forms", "_kind", "_stamped", "attachments", "text")
 
-    def __init__(self, text: bytes, attachments: Sequence[bytes] = (), kind: EngineType = EngineType.MESSAGE) -> None:
+    def __init__(
+        self, text: bytes | None, attachments: Sequence[bytes] = (), kind: EngineType = EngineType.MESSAGE
+    ) -> None:
         self.text = text
         self.attachments = attachments
         self._kind = kind
@@ -24,13 +30,14 @@ class Prepared:
     @property
     def size(self) -> int:
         """About how many bytes it takes to send."""
-        return len(self.text) + sum(map(len, self.attachments)) + 1
+        return len(self.text or b"") + sum(map(len, self.attachments)) + 1
 
     def stamp(self, offset: str) -> None:
         """Give an event its place in the history, which clients that can be resumed get as a last argument.
 
         To be called before any form of it is asked for.
         """
+        assert self.text is not None
         self._stamped = b'%b,"%b"]' % (self.text[:-1], offset.encode())
 
     def frames(self, dialect: Dialect) -> bytes:
@@ -53,8 +60,20 @@ class Prepared:
         """The packet as a piece of a binary long-polling payload."""
         return dialect.codec.encode_binary_piece(self._kind, self._text(dialect), self.attachments)
 
-    def _text(self, dialect: Dialect) -> bytes:
-        return self.text if self._stamped is None or not dialect.resumes else self._stamped
+    def _text(self, dialect: Dialect) -> bytes | None:
+        if dialect.resumes:
+            return self._stamped or self.text
+        text = self.text
+        return as_ascii(text) if text is not None and dialect.ascii_only else text
+
+
+class PreparedText(Prepared):
+    """One message that is no JSON, so that its characters have no other form."""
+
+    __slots__ = ()
+
+    def _text(self, dialect: Dialect) -> bytes | None:
+        return self.text
 
 
 def encode_payload(packets: Sequence[Prepared], dialect: Dialect) -> tuple[bytes, bool]:

@@ -11,6 +11,7 @@ import dataclasses
 import datetime
 import json
 import math
+import re
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from enum import Enum
@@ -24,6 +25,7 @@ from ..errors import PacketError, UnsendableValue
 BINARY = (bytes, bytearray, memoryview)
 HARMLESS = frozenset((str, int, bool, type(None), *BINARY))
 MOST_PARTS = 1_000_000
+NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 #: Levels of lists and dicts in what a client sends: a little less than orjson can write back.
 MAX_DEPTH = 240
 TOO_DEEP = "is nested too deeply, or contains itself"
@@ -213,3 +215,13 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{text} is too large")
     return number
+
+
+def as_ascii(text: bytes) -> bytes:
+    """JSON with nothing but ASCII in it: any other character as the escape that stands for it."""
+    return text if text.isascii() else NOT_ASCII.sub(_escape, text.decode()).encode("ascii")
+
+
+def _escape(match: re.Match[str]) -> str:
+    units = match[0].encode("utf-16-be")
+    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
