@@ -72,16 +72,18 @@ class CuttingProxy:
     """Forwards ``port`` to ``target_port`` on this host, until told otherwise.
 
     Each command has taken effect when it returns. While the target does not listen, connections are reset.
-    To keep a client away after a cut, hold first: its new connection then waits for the release.
+    To keep a client away after a cut, refuse first: browsers silently repeat a request whose connection was cut,
+    so that behind hold() a page that polls would not notice anything.
     """
 
     def __init__(self, target_port: int) -> None:
         self.target_port = target_port
         self._listener = socket.create_server((HOST, 0), backlog=128)
+        self._listener.setblocking(False)
         self.port = int(self._listener.getsockname()[1])
         self.url = f"http://{HOST}:{self.port}"
         self._sides: list[Side] = []
-        self._held = False
+        self._held = self._refusing = False
         self._running = True
         # One thread owns the sockets; the others hand it their commands, so nothing needs a lock.
         self._commands: queue.SimpleQueue[tuple[Command, Future[Any]]] = queue.SimpleQueue()
@@ -105,17 +107,25 @@ class CuttingProxy:
 
     def hold(self) -> None:
         """Forward nothing any more, not even an end: to both sides, connections look alive; new ones are accepted."""
-        self._ask(lambda: setattr(self, "_held", True))
+        self._ask(lambda: self._switch(held=True, refusing=self._refusing))
+
+    def refuse(self) -> None:
+        """Reset new connections, as if the target did not listen; those that there are live on."""
+        self._ask(lambda: self._switch(held=self._held, refusing=True))
 
     def release(self) -> None:
-        """Forward again, beginning with what was held back."""
-        self._ask(lambda: setattr(self, "_held", False))
+        """Forward everything again, beginning with what was held back."""
+        self._ask(lambda: self._switch(held=False, refusing=False))
 
     def _ask(self, command: Command) -> Any:
         answer: Future[Any] = Future()
         self._commands.put((command, answer))
         self._waker.send(b"!")
         return answer.result(PATIENCE)
+
+    def _switch(self, *, held: bool, refusing: bool) -> None:
+        self._held = held
+        self._refusing = refusing
 
     def _cut(self, reset: bool) -> int:
         count = len(self._sides) // 2
@@ -143,10 +153,18 @@ class CuttingProxy:
     def _obey(self) -> None:
         self._woken.recv(1)
         command, answer = self._commands.get()
+        self._accept()  # a connection of before the command comes under it
         answer.set_result(command())
 
     def _accept(self) -> None:
-        client = Side(self._listener.accept()[0])
+        """Take what waits; the kernel has told its clients already that they are connected."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self._connect(Side(self._listener.accept()[0]))
+
+    def _connect(self, client: Side) -> None:
+        if self._refusing:
+            return client.close(reset=True)
         try:
             client.peer = Side(socket.create_connection((HOST, self.target_port), PATIENCE))
         except OSError:

@@ -137,6 +137,20 @@ def test_cut_while_holding(proxy: CuttingProxy, pair: Pair, target: socket.socke
         assert receive(its_server, 4) == b"late"
 
 
+def test_refuse(proxy: CuttingProxy, pair: Pair) -> None:
+    client, server = pair
+    proxy.refuse()
+    with pytest.raises(ConnectionResetError), connect(proxy) as late:
+        late.recv(1)
+    client.sendall(b"alive")
+    assert receive(server, 5) == b"alive"
+    proxy.release()
+    with connect(proxy) as late:
+        assert proxy.cut() == 2
+        with pytest.raises(ConnectionResetError):
+            late.recv(1)
+
+
 def test_a_target_that_does_not_listen() -> None:
-    with CuttingProxy(free_port()) as proxy, connect(proxy) as client, pytest.raises(ConnectionResetError):
+    with CuttingProxy(free_port()) as proxy, pytest.raises(ConnectionResetError), connect(proxy) as client:
         client.recv(1)
