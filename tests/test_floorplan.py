@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "webpy_socketio"
 RANKS = {
     "errors": 0, "reasons": 0,
     "settings": 1, "logs": 1, "metrics": 1, "identifiers": 1,
-    "wire.packets": 10,
+    "wire.packets": 10, "wire.messages": 10,
     "wire.values": 11, "wire.jsonp": 11,
     "wire.frames": 11, "wire.engine_v4": 12, "wire.engine_v3": 12,
     "wire.socketio": 12,

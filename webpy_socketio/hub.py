@@ -120,11 +120,19 @@ class Hub:
             logger.debug("%s: %s", session, error)
             self.end(session, TRANSPORT_ERROR)
             return
-        if message is None:
-            return
         if isinstance(message, Reason):
             self.end(session, message)
-            return
+        elif message is not None:
+            self._hand_on(session, message)
+
+    def receive_message(self, session: Session, message: str) -> None:
+        """Take a text message from a client: what :meth:`receive` does with such a packet, with fewer steps."""
+        if session.heartbeat.is_awaiting:
+            session.heartbeat.sign_of_life(self.runner.now())
+        if session.is_open:
+            self._hand_on(session, message)
+
+    def _hand_on(self, session: Session, message: str | bytes) -> None:
         try:
             session.peer.receive(message)
         except RuleBroken as error:

@@ -28,6 +28,11 @@ class Inbox:
         #: Whether a job is running.
         self.is_busy = False
 
+    @property
+    def has_backlog(self) -> bool:
+        """Whether any job waits for another."""
+        return bool(self._jobs)
+
     def is_swamped(self, max_jobs: int, max_bytes: int) -> bool:
         """Whether so many jobs wait, or such big ones, that reading from the client should pause."""
         return bool(self._jobs) and (len(self._jobs or ()) >= max_jobs or self._backlog >= max_bytes)

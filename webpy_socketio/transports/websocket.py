@@ -8,17 +8,15 @@ from __future__ import annotations
 import weakref
 
 import gevent
-from websockets.exceptions import PayloadTooBig
-from websockets.frames import CloseCode, Frame, Opcode
-from websockets.protocol import SERVER, Protocol
-from websockets.protocol import State as WebSocketState
+from websockets.frames import CloseCode
 
 from ..engine.session import Session, State, Step
 from ..errors import PacketError
 from ..hub import Hub
-from ..logs import logger, quiet
+from ..logs import logger
 from ..reasons import PAGE_CLOSED, PARSE_ERROR, TRANSPORT_CLOSE, TRANSPORT_ERROR
 from ..wire.dialects import Dialect
+from ..wire.messages import MessageReader
 from ..wire.packets import EnginePacket, EngineType
 from ..wire.prepared import PROBE_ANSWER, Prepared
 from .streams import Stream
@@ -27,15 +25,15 @@ from .streams import Stream
 BATCH = 65_536
 #: Seconds that a client has to close its side of the connection after we closed ours.
 LINGER = 5.0
-DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
+#: Every message of Engine.IO begins so, in text.
+MESSAGE = EngineType.MESSAGE.value.encode()
 
 
 class WebSocket:
     """Carries one session over one WebSocket; at first as a candidate, if the session is on polling still."""
 
     __slots__ = (
-        "_closing", "_dialect", "_fragments", "_hub", "_is_candidate", "_is_paused", "_protocol", "_send_now",
-        "_session", "_stream", "_text",
+        "_closing", "_dialect", "_hub", "_is_candidate", "_is_paused", "_reader", "_send_now", "_session", "_stream",
     )  # fmt: skip
 
     def __init__(self, stream: Stream, session: Session, hub: Hub) -> None:
@@ -43,9 +41,7 @@ class WebSocket:
         self._send_now = stream.send_now
         self._session = session
         self._hub = hub
-        self._protocol = Protocol(SERVER, max_size=hub.settings.max_payload, logger=quiet)
-        self._text: bool | None = None  # whether the message that is arriving in fragments is text
-        self._fragments = bytearray()
+        self._reader = MessageReader(hub.settings.max_payload)
         self._closing = False
         self._is_candidate = False
         self._dialect = session.dialect
@@ -98,49 +94,38 @@ class WebSocket:
             self._lost()
 
     def _feed(self, data: bytes) -> None:
-        protocol = self._protocol
-        protocol.receive_data(data)
-        for frame in protocol.events_received():
+        for is_text, message in self._reader.receive(data):
             if self._closing:
                 return
-            if isinstance(frame, Frame) and frame.opcode in DATA:
-                self._frame(frame)
-        if protocol.writes and not self._closing:
+            self._message(is_text, message)
+        if not self._closing:
             self._flush_protocol()
-
-    def _frame(self, frame: Frame) -> None:
-        """Put the fragments of a message together and hand it on."""
-        if self._text is None:
-            is_text = frame.opcode is Opcode.TEXT
-            if frame.fin:
-                self._message(is_text, bytes(frame.data))
-                return
-            self._text = is_text
-        self._fragments += frame.data
-        if frame.fin:
-            is_text, data = self._text, bytes(self._fragments)
-            self._text = None
-            self._fragments.clear()
-            self._message(is_text, data)
 
     def _message(self, is_text: bool, data: bytes) -> None:
         session = self._session
-        codec = session.dialect.codec
         try:
-            packet = codec.decode_text(data.decode()) if is_text else codec.decode_binary(data)
+            if is_text:
+                text = data.decode()
+                if data[:1] == MESSAGE and not self._is_candidate:  # nearly all traffic
+                    self._hub.receive_message(session, text[1:])
+                else:
+                    self._packet(session.dialect.codec.decode_text(text))
+            else:
+                self._packet(session.dialect.codec.decode_binary(data))
         except UnicodeDecodeError:
-            self._protocol.fail(CloseCode.INVALID_DATA, "not UTF-8")
-            self._flush_protocol()
+            self._reader.fail(CloseCode.INVALID_DATA, "not UTF-8")
         except PacketError as error:
             logger.debug("%s: %s", session, error)
             self._refuse_packet()
+        conversation = session.peer
+        if conversation is not None and conversation.inbox.has_backlog and conversation.is_swamped(self._hub.settings):
+            self._pause()
+
+    def _packet(self, packet: EnginePacket) -> None:
+        if self._is_candidate:
+            self._try(packet)
         else:
-            if self._is_candidate:
-                self._try(packet)
-            else:
-                self._hub.receive(session, packet)
-                if session.peer is not None and session.peer.is_swamped(self._hub.settings):
-                    self._pause()
+            self._hub.receive(self._session, packet)
 
     def _refuse_packet(self) -> None:
         if self._is_candidate:
@@ -151,7 +136,7 @@ class WebSocket:
     def _flush_protocol(self) -> None:
         """Send what the WebSocket protocol itself has to say: pongs, and the answer to a close."""
         ending = False
-        for data in self._protocol.data_to_send():
+        for data in self._reader.data_to_send():
             ending = ending or not data
             if not self._stream.is_blocked:  # a client that does not read gets no pong (RFC 6455, section 5.5.3)
                 self._push(data)
@@ -160,16 +145,16 @@ class WebSocket:
 
     def _ended_by_protocol(self) -> None:
         """The client closed the WebSocket, or broke its rules."""
-        error = self._protocol.parser_exc
-        if isinstance(error, PayloadTooBig):
-            logger.info("%s sent a message above max_payload: %s", self._session, error)
+        reader = self._reader
+        if reader.too_big:
+            logger.info("%s sent a message above max_payload: %s", self._session, reader.error)
         self._shut()
         if not self._abandon():
-            closed = self._protocol.close_rcvd if error is None else None
-            if closed is None:
-                self._hub.end(self._session, TRANSPORT_ERROR)
+            if reader.error is not None or reader.close_code is None:
+                reason = TRANSPORT_ERROR
             else:
-                self._hub.end(self._session, PAGE_CLOSED if closed.code == CloseCode.GOING_AWAY else TRANSPORT_CLOSE)
+                reason = PAGE_CLOSED if reader.close_code == CloseCode.GOING_AWAY else TRANSPORT_CLOSE
+            self._hub.end(self._session, reason)
 
     # Upgrade.
 
@@ -271,12 +256,12 @@ class WebSocket:
         """Say goodbye with a close frame, if one can still be said, and let the client close the connection."""
         if self._closing:
             return
-        if self._stream.is_blocked or self._protocol.state is not WebSocketState.OPEN:
+        if self._stream.is_blocked or not self._reader.is_open:
             self._shut()
             return
         self._closing = True
-        self._protocol.send_close()
-        for data in self._protocol.data_to_send():
+        self._reader.close()
+        for data in self._reader.data_to_send():
             self._push(data)
         self._linger()
 
@@ -303,9 +288,8 @@ class WebSocket:
         try:
             data = self._stream.receive()
             if data:
-                self._protocol.receive_data(data)
-                self._protocol.events_received()
-                if b"" in self._protocol.data_to_send():
+                self._reader.receive(data)
+                if b"" in self._reader.data_to_send():
                     self._stream.half_close()  # it answered our close frame, and now waits for this
         except OSError:
             data = b""

@@ -1,0 +1,148 @@
+"""The messages of a WebSocket: taken apart here or by websockets' protocol, it must make no difference."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import struct
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from webpy_socketio.wire.messages import Message, MessageReader
+
+TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10
+LIMIT = 100_000
+
+
+def frame(opcode: int, data: bytes = b"", *, fin: bool = True, masked: bool = True, reserved: int = 0) -> bytes:
+    """A frame as a client sends it, or as it should not."""
+    mask_bit = 0x80 if masked else 0
+    head = bytes([(0x80 if fin else 0) | reserved << 4 | opcode])
+    if len(data) < 126:
+        head += bytes([mask_bit | len(data)])
+    elif len(data) < 65536:
+        head += struct.pack("!BH", mask_bit | 126, len(data))
+    else:
+        head += struct.pack("!BQ", mask_bit | 127, len(data))
+    if not masked:
+        return head + data
+    mask = os.urandom(4)
+    return head + mask + bytes(byte ^ mask[index % 4] for index, byte in enumerate(data))
+
+
+def read(*parts: bytes) -> list[Message]:
+    """All messages in some bytes that arrive in parts."""
+    reader = MessageReader(LIMIT)
+    return [message for part in parts for message in reader.receive(part)]
+
+
+@pytest.mark.parametrize("size", [0, 1, 5, 6, 119, 120, 124, 125, 126, 127, 131, 132, 133, 134, 65535, 65536, LIMIT])
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+def test_sizes(opcode: int, size: int) -> None:
+    data = (b"abcdefghij" * (size // 10 + 1))[:size]
+    assert read(frame(opcode, data)) == [(opcode == TEXT, data)]
+
+
+messages = st.lists(st.tuples(st.booleans(), st.binary(max_size=300)), max_size=6)
+
+
+@given(messages, st.lists(st.integers(0, 1500), max_size=8))
+def test_however_the_bytes_are_cut(wanted: list[Message], cuts: list[int]) -> None:
+    data = b"".join(frame(TEXT if is_text else BINARY, body) for is_text, body in wanted)
+    places = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
+    parts = [data[start:end] for start, end in itertools.pairwise(places)]
+    assert read(*parts) == wanted
+    assert read(*(data[index : index + 1] for index in range(len(data)))) == wanted
+
+
+@given(st.lists(st.binary(max_size=50), min_size=2, max_size=4), st.booleans())
+def test_fragments_with_control_frames_between(parts: list[bytes], in_one: bool) -> None:
+    frames = [frame(TEXT, parts[0], fin=False)]
+    for part in parts[1:-1]:
+        frames += [frame(PING, b"?"), frame(CONTINUATION, part, fin=False)]
+    frames += [frame(CONTINUATION, parts[-1]), frame(TEXT, b"after")]
+    whole = [(True, b"".join(parts)), (True, b"after")]
+    assert read(*([b"".join(frames)] if in_one else frames)) == whole
+
+
+def test_pongs_and_the_answer_to_a_close() -> None:
+    reader = MessageReader(LIMIT)
+    assert reader.receive(frame(PING, b"hi") + frame(TEXT, b"a") + frame(CLOSE, b"\x03\xe8")) == [(True, b"a")]
+    assert reader.data_to_send() == [b"\x8a\x02hi", b"\x88\x02\x03\xe8", b""]
+    assert (reader.close_code, reader.is_open, reader.error) == (1000, False, None)
+    assert reader.receive(frame(TEXT, b"late")) == []
+
+
+def test_closed_from_here() -> None:
+    reader = MessageReader(LIMIT)
+    reader.close()
+    assert reader.data_to_send() == [b"\x88\x00"]
+    assert not reader.is_open
+    assert reader.receive(frame(TEXT, b"on its way")) == [(True, b"on its way")]
+    assert reader.receive(frame(CLOSE)) == []
+    assert reader.data_to_send() == [b""]
+    assert reader.close_code == 1005
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (frame(TEXT, b"abc", masked=False), 1002),
+        (frame(TEXT, b"x" * 200, masked=False), 1002),
+        (frame(TEXT, b"abc", reserved=4), 1002),
+        (frame(3, b"abc"), 1002),
+        (frame(PING, b"x" * 126), 1002),
+        (frame(PING, fin=False), 1002),
+        (frame(CONTINUATION, b"abc"), 1002),
+        (frame(TEXT, b"a", fin=False) + frame(TEXT, b"b"), 1002),
+        (frame(TEXT, b"x" * (LIMIT + 1)), 1009),
+        (frame(TEXT, b"x" * LIMIT, fin=False) + frame(CONTINUATION, b"x"), 1009),
+        (b"\x81\xff" + b"\xff" * 8 + b"mask", 1009),
+    ],
+)
+@pytest.mark.parametrize("at_once", [True, False])
+def test_broken_rules(data: bytes, code: int, at_once: bool) -> None:
+    reader = MessageReader(LIMIT)
+    assert reader.receive(frame(TEXT, b"before")) == [(True, b"before")]
+    parts = [data] if at_once else [data[index : index + 1000] for index in range(0, len(data), 1000)]
+    assert [message for part in parts for message in reader.receive(part)] == []
+    farewell = b"".join(reader.data_to_send())
+    assert (farewell[0], struct.unpack("!H", farewell[2:4])[0]) == (0x88, code)
+    assert reader.error is not None
+    assert reader.too_big == (code == 1009)
+    assert reader.receive(frame(TEXT, b"after")) == []
+
+
+def test_a_length_above_the_limit_is_refused_before_memory_is_taken() -> None:
+    reader = MessageReader(LIMIT)
+    tracemalloc.start()
+    reader.receive(b"\x82\xff" + struct.pack("!Q", 2**40) + b"mask")
+    for _ in range(100):
+        reader.receive(b"x" * 10_000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert reader.too_big
+    assert peak < 200_000
+
+
+def test_a_message_in_many_pieces_is_not_copied_again_and_again() -> None:
+    data = frame(BINARY, b"x" * LIMIT)
+    reader = MessageReader(LIMIT)
+    tracemalloc.start()
+    pieces = [message for index in range(0, len(data), 100) for message in reader.receive(data[index : index + 100])]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert pieces == [(False, b"x" * LIMIT)]
+    assert peak < 5 * LIMIT
+
+
+@given(st.binary(max_size=400))
+def test_anything(data: bytes) -> None:
+    whole = MessageReader(LIMIT)
+    cut = MessageReader(LIMIT)
+    messages = whole.receive(data) if data else []
+    assert [m for index in range(len(data)) for m in cut.receive(data[index : index + 1])] == messages
+    assert (whole.error is None, whole.close_code) == (cut.error is None, cut.close_code)
