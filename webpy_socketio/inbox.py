@@ -75,8 +75,16 @@ class Inbox:
             scope.leave()
 
     def _work(self, job: Job, *args: Any) -> None:
+        scope = self._scope  # as in scoped, which would be one more call for each event
         try:
-            self.scoped(job, *args)
+            if scope is None:
+                job(*args)
+            else:
+                scope.enter()
+                try:
+                    job(*args)
+                finally:
+                    scope.leave()
         finally:
             if self._jobs:
                 size, *task = self._jobs.popleft()

@@ -49,7 +49,7 @@ def decode_payload(body: bytes, is_binary: bool) -> Iterator[EnginePacket]:
 
 def encode_frames(kind: EngineType, text: bytes | None, attachments: Iterable[bytes], base64_only: bool) -> bytes:
     """Encode a packet and its attachments as WebSocket frames, in one piece so that nothing comes between them."""
-    frames = b"" if text is None else frame_text(kind.value.encode() + text)
+    frames = b"" if text is None else frame_text(kind.prefix + text)
     for data in attachments:
         frames += frame_text(b"b4" + base64.b64encode(data)) if base64_only else frame_binary(b"\x04" + data)
     return frames
@@ -57,14 +57,14 @@ def encode_frames(kind: EngineType, text: bytes | None, attachments: Iterable[by
 
 def encode_piece(kind: EngineType, text: bytes | None, attachments: Iterable[bytes]) -> bytes:
     """Encode a packet and its attachments as a piece of a text payload."""
-    packets = [] if text is None else [kind.value.encode() + text]
+    packets = [] if text is None else [kind.prefix + text]
     packets += (b"b4" + base64.b64encode(data) for data in attachments)
     return b"".join(b"%d:%b" % (_units(packet), packet) for packet in packets)
 
 
 def encode_binary_piece(kind: EngineType, text: bytes | None, attachments: Iterable[bytes]) -> bytes:
     """Encode a packet and its attachments as a piece of a binary payload."""
-    pieces = [] if text is None else [_binary_packet(TEXT_MARK, kind.value.encode() + text)]
+    pieces = [] if text is None else [_binary_packet(TEXT_MARK, kind.prefix + text)]
     pieces += (_binary_packet(BINARY_MARK, b"\x04" + data) for data in attachments)
     return b"".join(pieces)
 

@@ -14,7 +14,6 @@ from .frames import decode_base64, frame_binary, frame_text
 from .packets import TYPES, EnginePacket, EngineType
 
 SEPARATOR = b"\x1e"
-PREFIXES = {kind: kind.value.encode() for kind in EngineType}
 MESSAGE = EngineType.MESSAGE
 
 
@@ -51,7 +50,7 @@ def decode_payload(body: bytes, is_binary: bool = False) -> Iterator[EnginePacke
 
 def encode_frames(kind: EngineType, text: bytes | None, attachments: Iterable[bytes], base64_only: bool) -> bytes:
     """Encode a packet and its attachments as WebSocket frames, in one piece so that nothing comes between them."""
-    frames = b"" if text is None else frame_text(PREFIXES[kind] + text)
+    frames = b"" if text is None else frame_text(kind.prefix + text)
     for data in attachments:
         frames += frame_text(b"b" + base64.b64encode(data)) if base64_only else frame_binary(data)
     return frames
@@ -59,7 +58,7 @@ def encode_frames(kind: EngineType, text: bytes | None, attachments: Iterable[by
 
 def encode_piece(kind: EngineType, text: bytes | None, attachments: Iterable[bytes]) -> bytes:
     """Encode a packet and its attachments as a piece of a payload, for :func:`join_payload`."""
-    packets = [] if text is None else [PREFIXES[kind] + text]
+    packets = [] if text is None else [kind.prefix + text]
     packets += (b"b" + base64.b64encode(data) for data in attachments)
     return SEPARATOR.join(packets)
 

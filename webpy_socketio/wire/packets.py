@@ -17,6 +17,10 @@ class EngineType(str, Enum):
     UPGRADE = "5"
     NOOP = "6"
 
+    def __init__(self, character: str) -> None:
+        #: The same as bytes.
+        self.prefix = character.encode()
+
 
 #: The types by their characters.
 TYPES = {kind.value: kind for kind in EngineType}

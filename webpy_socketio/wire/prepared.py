@@ -15,7 +15,7 @@ class Prepared:
     :param text: JSON, or None if there are only attachments: binary messages that stand for themselves.
     """
 
-    __slots__ = ("_forms", "_kind", "_stamped", "attachments", "text")
+    __slots__ = ("_dialect", "_forms", "_frames", "_kind", "_stamped", "attachments", "text")
 
     def __init__(
         self, text: bytes | None, attachments: Sequence[bytes] = (), kind: EngineType = EngineType.MESSAGE
@@ -24,8 +24,11 @@ class Prepared:
         self.attachments = attachments
         self._kind = kind
         self._stamped: bytes | None = None
-        # Frames by their dialect, pieces of payloads by a tuple of it: one dict less for each message.
-        self._forms: dict[Dialect | tuple[Dialect], bytes] = {}
+        # The frames that were asked for last, which nearly always are those that will be asked for next.
+        self._dialect: Dialect | None = None
+        self._frames = b""
+        # Other frames by their dialect, pieces of payloads by a tuple of it.
+        self._forms: dict[Dialect | tuple[Dialect], bytes] | None = None
 
     @property
     def size(self) -> int:
@@ -42,23 +45,32 @@ class Prepared:
 
     def frames(self, dialect: Dialect) -> bytes:
         """The packet as WebSocket frames."""
-        frames = self._forms.get(dialect)
+        if self._dialect is dialect:
+            return self._frames
+        if self._dialect is not None:
+            self._remember(self._dialect, self._frames)
+        frames = self._forms.get(dialect) if self._forms is not None else None
         if frames is None:
             frames = dialect.codec.encode_frames(self._kind, self._text(dialect), self.attachments, dialect.base64_only)
-            self._forms[dialect] = frames
+        self._dialect, self._frames = dialect, frames
         return frames
 
     def piece(self, dialect: Dialect) -> bytes:
         """The packet as a piece of a long-polling payload."""
-        piece = self._forms.get((dialect,))
+        piece = self._forms.get((dialect,)) if self._forms is not None else None
         if piece is None:
             piece = dialect.codec.encode_piece(self._kind, self._text(dialect), self.attachments)
-            self._forms[(dialect,)] = piece
+            self._remember((dialect,), piece)
         return piece
 
     def binary_piece(self, dialect: Dialect) -> bytes:
         """The packet as a piece of a binary long-polling payload."""
         return dialect.codec.encode_binary_piece(self._kind, self._text(dialect), self.attachments)
+
+    def _remember(self, key: Dialect | tuple[Dialect], form: bytes) -> None:
+        if self._forms is None:
+            self._forms = {}
+        self._forms[key] = form
 
     def _text(self, dialect: Dialect) -> bytes | None:
         if dialect.resumes:
