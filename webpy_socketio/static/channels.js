@@ -8,33 +8,50 @@ if (!io) throw new Error("channels.js: load the Socket.IO client first");
 const { prototype } = io.Socket || new io.Manager(location.origin, { autoConnect: false }).socket("/").constructor;
 if (prototype.subscribe) return; // loaded twice
 
-const memories = new WeakMap(); // socket → its wishes, by channel, and how to renew them
+const memories = new WeakMap(); // socket → its wishes and farewells, by channel, and how to renew them
 
-function wishesOf(socket) {
+function memoryOf(socket) {
   if (!memories.has(socket)) {
-    const wishes = new Map();
-    memories.set(socket, { wishes, renew: () => wishes.forEach((wish) => ask(socket, wishes, wish)) });
+    const wishes = new Map(), left = new Set();
+    const renew = () => {
+      if (!socket.recovered) left.clear();
+      left.forEach((channel) => leave(socket, left, channel));
+      wishes.forEach((wish) => ask(socket, wishes, wish));
+    };
+    memories.set(socket, { wishes, left, renew });
   }
-  const { wishes, renew } = memories.get(socket);
+  const memory = memories.get(socket), { renew } = memory;
   if ("beforeFlush" in socket) socket.beforeFlush = renew; // our client
   else if (!socket.listeners("connect").includes(renew)) socket.on("connect", renew); // the page may have removed it
-  return wishes;
+  return memory;
 }
 
-// Once per connection; each has its own id.
+// Once per connection; after a recovery the id is the old one, and what was granted holds.
 function ask(socket, wishes, wish) {
-  if (!socket.connected || wish.askedOn === socket.id) return;
-  wish.askedOn = socket.id;
-  wish.granted = false;
+  if (!socket.connected) return;
+  if (wish.granted === socket.id) return Promise.resolve().then(() => tell(wish, true));
+  const connection = socket.id + socket.io.engine.id;
+  if (wish.askedOn === connection) return;
+  wish.askedOn = connection;
   socket.emit("__subscribe__", wish.channel, (...answer) => {
     const reply = answer.pop(); // with the option ackTimeout an error or null comes first
     if (wishes.get(wish.channel) !== wish || reply instanceof Error) return; // unsubscribed meanwhile, or not answered
-    wish.granted = reply === true;
-    if (!wish.granted) {
+    const granted = reply === true;
+    wish.granted = granted && socket.id;
+    if (!granted) {
       wishes.delete(wish.channel); // not tried again
       if (!wish.waiting.length && wish.told) wish.waiting.push(wish.told); // it was granted before
     }
-    tell(wish, wish.granted, errorOf(reply));
+    tell(wish, granted, errorOf(reply));
+  });
+}
+
+// To be said again after a recovery, until it is answered.
+function leave(socket, left, channel, callback = () => {}) {
+  socket.emit("__unsubscribe__", channel, (...answer) => {
+    const reply = answer.pop();
+    if (!(reply instanceof Error)) left.delete(channel);
+    callback(reply === true, errorOf(reply));
   });
 }
 
@@ -56,26 +73,24 @@ function check(channel) {
 // Survives reconnects. The callback is called once, and again if a later connection is refused.
 prototype.subscribe = function (channel, callback) {
   check(channel);
-  const wishes = wishesOf(this);
+  const { wishes, left } = memoryOf(this);
   const wish = wishes.get(channel) || { channel, waiting: [] };
   wishes.set(channel, wish);
+  left.delete(channel);
   if (callback) wish.waiting.push(callback);
   ask(this, wishes, wish);
-  if (wish.granted && this.connected) Promise.resolve().then(() => tell(wish, true));
   return this;
 };
 
-prototype.unsubscribe = function (channel, callback = () => {}) {
+prototype.unsubscribe = function (channel, callback) {
   check(channel);
-  const wishes = wishesOf(this);
+  const { wishes, left } = memoryOf(this);
   const wish = wishes.get(channel);
   wishes.delete(channel);
+  left.add(channel);
   if (wish) tell(wish, false, { code: "unsubscribed", message: "unsubscribed before the answer" });
-  if (!this.connected) Promise.resolve().then(() => callback(true)); // nothing to take back
-  else this.emit("__unsubscribe__", channel, (...answer) => {
-    const reply = answer.pop();
-    callback(reply === true, errorOf(reply));
-  });
+  if (this.connected) leave(this, left, channel, callback);
+  else if (callback) Promise.resolve().then(() => callback(true));
   return this;
 };
 })(globalThis);

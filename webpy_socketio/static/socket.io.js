@@ -466,9 +466,13 @@ class Socket extends Emitter {
     this.auth = options && options.auth;
     this.connected = false;
     this.active = false; // connected or trying
+    this.recovered = false;
     this.beforeFlush = null; // for channels.js
     this._flags = {};
     this._waiting = [];
+    this._early = []; // events that came before the answer to CONNECT
+    this._welcome = undefined; // that answer
+    this._pid = this._offset = undefined; // the server's names for our session and for its last event
     this._acks = new Map();
     this._nextId = 0;
     this._anyListeners = [];
@@ -561,7 +565,8 @@ class Socket extends Emitter {
     const send = (auth) => {
       if (this._request !== request || request.sent) return;
       request.sent = true;
-      this.io._send(encode(CONNECT, this.nsp, auth));
+      const { _pid: pid, _offset: offset } = this;
+      this.io._send(encode(CONNECT, this.nsp, pid ? { pid, offset, ...auth } : auth));
     };
     if (typeof this.auth === "function") run(this.auth, this, [send]);
     else send(this.auth);
@@ -574,11 +579,16 @@ class Socket extends Emitter {
       if (type === CONNECT) this.io._send(encode(DISCONNECT, this.nsp));
       if (this.active) this._join();
     } else if (type === CONNECT) {
-      this.id = payload.sid;
+      const { sid, pid } = this._welcome = payload;
+      this.id = sid;
+      this.recovered = !!pid && pid === this._pid;
+      if (!this.recovered) this._offset = undefined;
+      this._pid = pid;
       this.connected = true;
       if (this.beforeFlush) run(this.beforeFlush, this);
       for (const packet of this._waiting.splice(0)) this.io._send(packet);
-      this._fire("connect");
+      while (this.connected && this._early.length) this._dispatch(...this._early.shift());
+      if (this.connected) this._fire("connect");
     } else {
       this.active = false;
       this._fire("connect_error", Object.assign(new Error(payload.message || payload), { data: payload.data }));
@@ -591,14 +601,19 @@ class Socket extends Emitter {
     else if (!this.active) return; // on its way when we left
     else if (type === DISCONNECT) this._leave("io server disconnect");
     else if (type === ACK) this._settle(parseInt(id), null, payload);
-    else this._dispatch(payload, id);
+    else {
+      const last = payload.slice(1).pop();
+      if (!id && typeof last === "string") this._offset = last;
+      if (this.connected) this._dispatch(payload, id);
+      else this._early.push([payload, id]);
+    }
   }
 
   _dispatch(args, id) {
-    let asker = this.id; // an answer must not go to another connection
+    let asker = this._welcome; // an answer must not go to another connection
     const answer = (...values) => {
-      if (asker && asker === this.id) this.io._send(encode(ACK, this.nsp, values, id));
-      asker = "";
+      if (asker && asker === this._welcome) this.io._send(encode(ACK, this.nsp, values, id));
+      asker = undefined;
     };
     if (id) args.push(answer);
     for (const callback of this._anyListeners) run(callback, this, args);
@@ -620,9 +635,11 @@ class Socket extends Emitter {
   }
 
   _drop(reason, error) {
+    // Ended on purpose; or a packet would come again that ends every connection.
+    if (/parse/.test(reason) || (this.connected && /^io/.test(reason))) this._pid = undefined;
     if (!this.connected) return;
     this.connected = false;
-    this.id = undefined;
+    this.id = this._welcome = undefined;
     for (const id of [...this._acks.keys()]) this._settle(id, new Error("socket has been disconnected"));
     this._fire("disconnect", reason, error);
   }
