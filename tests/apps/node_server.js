@@ -11,6 +11,7 @@ const ROOT = path.resolve(__dirname, "..", "..");
 const STATIC = path.join(ROOT, "webpy_socketio", "static");
 const PACKAGES = path.join(ROOT, "tests", "clients", "node_modules");
 const { PORT, PING_INTERVAL = 25, PING_TIMEOUT = 20, MAX_PAYLOAD = 1000000, TRANSPORTS = "polling,websocket" } = process.env;
+const { RECOVERY = "false", RECOVERY_WINDOW = 120 } = process.env;
 
 const files = {
   "/": [path.join(ROOT, "tests", "browser", "pages", "blank.html")],
@@ -32,6 +33,9 @@ const io = new Server(server, {
   maxHttpBufferSize: Number(MAX_PAYLOAD),
   transports: TRANSPORTS.split(","),
   cors: { origin: true, credentials: true },
+  ...(RECOVERY === "true" && {
+    connectionStateRecovery: { maxDisconnectionDuration: RECOVERY_WINDOW * 1000, skipMiddlewares: true },
+  }),
 });
 
 const behind = server.listeners("request");
