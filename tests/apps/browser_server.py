@@ -29,7 +29,8 @@ from webpy_socketio import (
     on_unsubscribe,
     socketio_urls,
 )
-from webpy_socketio.reasons import FORCED_CLOSE
+from webpy_socketio.reasons import FORCED_CLOSE, Reason
+from webpy_socketio.receivers import Receiver
 from webpy_socketio.shortcuts import current
 
 TESTS = Path(__file__).resolve().parent.parent
@@ -104,6 +105,15 @@ def connect(request: Any, socket: Any, context: dict[str, Any]) -> None:
     if socket.namespace == "/slow":
         gevent.sleep(0.1)
     log.append({"connect": socket.namespace, "auth": socket.auth})
+
+
+def note_loss(socket: Receiver, reason: Reason, pause: Callable[..., None] = Receiver.pause) -> None:
+    """Log a loss when it happens; ``on_disconnect`` is told only when the client is given up."""
+    pause(socket, reason)
+    log.append({"disconnect": socket.namespace, "reason": str(reason)})
+
+
+Receiver.pause = note_loss  # type: ignore[method-assign]
 
 
 @everywhere(on_disconnect)
@@ -192,9 +202,9 @@ def kick(request: Any, socket: Any, context: dict[str, Any]) -> None:
 @handles("drop")
 def drop(request: Any, socket: Any, context: dict[str, Any]) -> None:
     """Close the connection as such, as no application would."""
-    hub = current()
-    assert hub is not None
-    hub.close(socket._session, FORCED_CLOSE)
+    node = current()
+    assert node is not None
+    node.hub.close(socket.link, FORCED_CLOSE)
 
 
 @handles("flood")
