@@ -38,8 +38,8 @@ RANKS = {
     "hub": 52,
     "node": 53,
     "shortcuts": 54,
-    "transports.streams": 60, "transports.workers": 60,
-    "transports.polling": 61, "transports.websocket": 61,
+    "transports.streams": 60, "transports.workers": 60, "transports.http": 60,
+    "transports.polling": 61, "transports.websocket": 61, "transports.requests": 61,
     "transports.clock": 62,
     "compression": 69,
     "environs": 70, "origins": 70, "scripts": 70,
@@ -47,13 +47,15 @@ RANKS = {
     "startup": 72,
     "doors": 73,
     "engineio": 74, "webpy": 74, "wsgi_app": 74,
-    "server": 75,
-    "testing": 76,
+    "handler": 75,
+    "front": 76,
+    "server": 77,
+    "testing": 78,
     "": 79,
 }  # fmt: skip
 PACKAGES = {"wire", "engine", "backplane", "transports"}
 MAY_USE_GEVENT = {"transports.streams", "transports.workers", "transports.polling", "transports.websocket",
-                  "transports.clock", "server"}  # fmt: skip
+                  "transports.clock", "handler", "front", "server"}  # fmt: skip
 LONGEST_MODULE = 350
 LONGEST_FUNCTION = 40
 

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
+import _socket
 import inspect
 import signal
-import socket
 import warnings
 from collections.abc import Iterable
 from typing import Any
 
 import gevent
-from gevent.pywsgi import WSGIHandler, WSGIServer
+from gevent.pywsgi import WSGIServer
 
 from .doors import DOOR
 from .engineio import EngineIO
 from .errors import SettingsError
-from .logs import logger, printable
+from .front import Front
+from .handler import SocketIOHandler
+from .logs import logger
 from .node import Node
 from .startup import check_patched, read_settings, start_node
-from .transports.streams import KEY, Connection
-from .wsgi import ROUTINE, Answer
 
 #: gevent-socketio's names of options that still have a meaning.
 RENAMED = {"heartbeat_interval": "ping_interval", "heartbeat_timeout": "ping_timeout"}
@@ -32,105 +31,6 @@ MEANINGLESS = {
 }
 SERVER_OPTIONS = frozenset(inspect.signature(WSGIServer.__init__).parameters) - {"self", "listener", "application"}
 TLS_OPTIONS = frozenset(("keyfile", "certfile", "ca_certs", "cert_reqs", "ssl_version", "ssl_context", "ciphers"))
-
-
-class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
-    """Handles the requests of one connection, until it is handed to a WebSocket."""
-
-    def __init__(self, sock: Any, address: Any, server: Any, rfile: Any = None) -> None:
-        super().__init__(sock, address, server, rfile)
-        self._connection: Connection | None = None
-        self._corked: list[bytes] | None = None
-        self.response_headers: list[tuple[bytes, bytes]] = []
-        if sock.family != getattr(socket, "AF_UNIX", None):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def get_environ(self) -> dict[str, Any]:
-        """The environ of a request, with the connection in it for who can use it."""
-        environ: dict[str, Any] = super().get_environ()
-        self._connection = None
-        if not self.server.ssl_enabled:
-            self._connection = environ[KEY] = Connection(self.socket)
-        return environ
-
-    def handle(self) -> None:
-        """Handle the requests of a connection; that the client went away is not worth a word."""
-        with contextlib.suppress(OSError):
-            super().handle()
-
-    def handle_one_response(self) -> None:
-        """Answer one request; then let go of the connection if the answer was to switch protocols."""
-        super().handle_one_response()
-        connection = self._connection
-        if connection is None or connection.taker is None:
-            return
-        if self.code == 101 and self.headers_sent:
-            connection.detach(self._unread)
-            self.socket = None
-        elif connection.on_failure is not None:
-            connection.on_failure()  # something between us and the server changed the answer
-        self.close_connection = True
-
-    def write(self, data: bytes) -> None:
-        """Send a part of the application's answer; if that was empty to its end, make the one that was put off."""
-        connection = self._connection
-        if data or self.headers_sent or connection is None or connection.later is None or self.code != 200:
-            super().write(data)
-            return
-        later, connection.later = connection.later, None
-        answer: Answer = later()
-        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.response_headers]
-        kept = [header for header in headers if header[0].lower() not in ("content-length", "content-type")]
-        self.start_response(answer.status, kept + answer.headers)
-        super().write(answer.body)
-
-    def finalize_headers(self) -> None:
-        """Complete the headers; a switch of protocols has no length (RFC 9110, section 8.6)."""
-        super().finalize_headers()
-        if self.code == 101:
-            self.response_headers = [h for h in self.response_headers if h[0].lower() != b"content-length"]
-
-    def format_request(self) -> str:
-        """One line of the access log; what the client sent is escaped in it."""
-        return printable(super().format_request())
-
-    def log_request(self) -> None:
-        """Write the access log, but not a line for each packet that comes or goes."""
-        environ = getattr(self, "environ", None) or {}  # there is none of a request that could not be read
-        if not (environ.get(ROUTINE) and self.code in (101, 200)):
-            super().log_request()
-
-    def _handle_client_error(self, ex: Exception) -> Any:
-        """Answer a request that cannot be read; a client that went away meanwhile is not worth a word."""
-        return None if isinstance(ex, OSError) else super()._handle_client_error(ex)
-
-    def _unread(self) -> bytes:
-        """What the client sent after its request, and was read from the socket together with it."""
-        sock: Any = self.socket
-        sock.settimeout(0.0)
-        try:
-            return bytes(self.rfile.peek())
-        except OSError:
-            return b""
-
-    # Head and body in one send: in two, the second would wait for the client to acknowledge the first.
-
-    def _write_with_headers(self, data: bytes) -> None:
-        self._corked = []
-        super()._write_with_headers(data)
-        whole, self._corked = b"".join(self._corked), None
-        self._sendall(whole)
-
-    def _sendall(self, data: bytes) -> None:
-        if self._corked is not None:
-            self._corked.append(bytes(data))
-            return
-        try:
-            super()._sendall(data)
-        except OSError:
-            if self._connection is not None and self._connection.on_failure is not None:
-                self._connection.on_failure()
-            raise
 
 
 class SocketIOServer(WSGIServer):  # type: ignore[misc]
@@ -163,6 +63,29 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
         )
         self.environ[DOOR] = self._running.door
         self._stopping = False
+        self._front = None if self.ssl_enabled else Front(self, self._running.door)
+
+    def do_read(self) -> Any:
+        """Accept a connection."""
+        if self._front is None:
+            return super().do_read()
+        try:
+            descriptor, address = self.socket._accept()
+        except BlockingIOError:
+            return None
+        listener = self.socket
+        return _socket.socket(listener.family, listener.type, listener.proto, fileno=descriptor), address
+
+    def do_handle(self, *args: Any) -> None:
+        """Have a connection served, without a greenlet as long as that will do."""
+        if self._front is None or len(args) > 2:
+            super().do_handle(*args)
+        else:
+            self._front.welcome(*args)
+
+    def handle(self, sock: Any, address: Any, early: bytes = b"") -> None:
+        """Handle the requests of a connection in a greenlet of its own; some of it has been read already."""
+        self.handler_class(sock, address, self, early).handle()
 
     def serve_forever(self, stop_timeout: float | None = None) -> None:
         """Serve until :meth:`stop`, SIGTERM or SIGINT; a second signal ends the process at once."""
@@ -197,6 +120,8 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
                 gevent.sleep(0.01)
         if not all(part.is_quiet for part in served):
             logger.warning("stopped after %s seconds, though handlers were still running", seconds)
+        if self._front is not None:
+            self._front.close()
         self._running.stop(seconds)
         super().stop(timeout=0.1)
 

@@ -202,8 +202,8 @@ class Door:
             dialect = self._judge_candidate(session, query)
             headers = check_handshake(environ)
 
-        def take(raw: Any, early: bytes) -> None:
-            websocket = WebSocket(Stream(raw), session, hub)
+        def take(stream: Stream, early: bytes) -> None:
+            websocket = WebSocket(stream, session, hub)
             if is_new:
                 websocket.open(early)
             else:

@@ -15,7 +15,7 @@ import web
 
 from webpy_socketio import *
 
-PACE = 0.001
+PACE = 0.003
 
 urls: tuple[Any, ...] = ("/counts", "counts")
 urls += socketio_urls

@@ -10,7 +10,7 @@ const DEADLINE = 150000;
 const patience = { reconnectionDelay: 5, reconnectionDelayMax: 20, forceNew: true };
 
 const FEWEST = 3;
-const MOST = 60;
+const MOST = 30;
 
 function randomly() {
   return FEWEST + Math.floor(Math.random() * (MOST - FEWEST));

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import _socket
 import contextlib
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import gevent
-from gevent import socket
+
+from ..engine.deadlines import Deadlines
 
 #: The environ's key under which a server that can give its connection away puts it.
 KEY = "webpy_socketio.connection"
 READ, WRITE = 1, 2
 READ_SIZE = 65_536
+#: Seconds that the other side has to close the connection after we have.
+LINGER = 5.0
 
 Watcher = Any  # of gevent's loop; it has no type that could be named
 
 
 class Connection:
-    """One client's TCP connection, as long as the HTTP server has it, and its taker once it lets go."""
+    """One client's TCP connection while a request is answered, and its taker after that."""
 
-    __slots__ = ("_socket", "later", "on_failure", "taker")
+    __slots__ = ("_raw", "later", "on_failure", "taker")
 
-    def __init__(self, sock: socket.socket) -> None:
-        self._socket = sock
-        #: Called with the raw socket and what was read too much, after the response has gone out.
-        self.taker: Callable[[_socket.socket, bytes], None] | None = None
+    def __init__(self, raw: _socket.socket) -> None:
+        self._raw = raw
+        #: Called with the connection and what was read too much, after the response has gone out.
+        self.taker: Callable[[Stream, bytes], None] | None = None
         #: Makes the answer, perhaps after a long wait, when the application is done with the request.
         self.later: Callable[[], Any] | None = None
         #: Called if the response cannot be written.
@@ -34,7 +38,7 @@ class Connection:
 
     def watch_end(self, gone: Callable[[], None]) -> Callable[[], None]:
         """Have ``gone`` called if the client hangs up while its request is held; return what ends the watch."""
-        raw = self._socket._sock
+        raw = self._raw
         watcher = gevent.get_hub().loop.io(raw.fileno(), READ)
 
         def look() -> None:
@@ -58,17 +62,7 @@ class Connection:
     def abort(self) -> None:
         """Break the connection off, whatever is being read or written."""
         with contextlib.suppress(OSError):
-            self._socket._sock.shutdown(_socket.SHUT_RDWR)
-
-    def detach(self, rest: Callable[[], bytes]) -> None:
-        """Hand the connection to its taker; the HTTP server must not touch it again."""
-        assert self.taker is not None
-        sock, taker = self._socket, self.taker
-        family, kind, protocol = sock.family, sock.type, sock.proto
-        early = rest()
-        raw = _socket.socket(family, kind, protocol, fileno=sock.detach())
-        raw.setblocking(False)
-        taker(raw, early)
+            self._raw.shutdown(_socket.SHUT_RDWR)
 
 
 class Stream:
@@ -77,7 +71,7 @@ class Stream:
     Errors are OSError; after :meth:`close`, everything is one.
     """
 
-    __slots__ = ("__weakref__", "_left", "_reader", "_socket", "_writer", "on_drained", "send_now")
+    __slots__ = ("__weakref__", "_left", "_reader", "_socket", "_writer", "on_broken", "on_drained", "send_now")
 
     def __init__(self, raw: _socket.socket) -> None:
         self._socket = raw
@@ -85,9 +79,16 @@ class Stream:
         self.send_now = raw.send
         #: Called when everything that was kept has been taken.
         self.on_drained: Callable[[], None] | None = None
+        #: Called when what was kept cannot be sent.
+        self.on_broken: Callable[[], None] | None = None
         self._reader: Watcher = gevent.get_hub().loop.io(raw.fileno(), READ)
         self._writer: Watcher = None
         self._left = b""
+
+    @property
+    def raw(self) -> _socket.socket:
+        """The socket itself, for what a stream does not do."""
+        return self._socket
 
     @property
     def is_blocked(self) -> bool:
@@ -134,6 +135,23 @@ class Stream:
         """Tell the other side that nothing more will come."""
         self._socket.shutdown(_socket.SHUT_WR)
 
+    def linger(self, deadlines: Deadlines, now: float, discard: Callable[[], None] | None = None) -> None:
+        """Wait a little for the other side's own end, and then close.
+
+        To close at once would cost it what we sent last, if it was still sending itself (RFC 9112, section 9.6).
+
+        :param discard: takes what still arrives; without it, it is thrown away.
+        """
+        self.listen(discard or self._discard)
+        deadlines.add(now + LINGER, _close_late, weakref.ref(self))
+
+    def release(self) -> _socket.socket:
+        """Give the socket away, open as it is."""
+        self._reader.stop()
+        self._reader.close()
+        self._stop_writing()
+        return self._socket
+
     def close(self) -> None:
         """Let go of the connection."""
         if self._socket.fileno() >= 0:
@@ -147,11 +165,22 @@ class Stream:
         try:
             drained = self.send(left)
         except OSError:
-            drained = True  # whoever sends next will see it too
+            self._stop_writing()
+            if self.on_broken is not None:  # else whoever sends next will see it too
+                self.on_broken()
+            drained = True
         if drained:
             self._stop_writing()
             if self.on_drained is not None:
                 self.on_drained()
+
+    def _discard(self) -> None:
+        try:
+            data = self.receive()
+        except OSError:
+            data = b""
+        if data == b"":
+            self.close()
 
     def _stop_writing(self) -> None:
         if self._writer is not None:
@@ -164,3 +193,9 @@ def find_connection(environ: Mapping[str, Any]) -> Connection | None:
     """Return the raw connection of a request, or None if the server does not give it away."""
     connection = environ.get(KEY)
     return connection if isinstance(connection, Connection) else None
+
+
+def _close_late(reference: weakref.ref[Stream], now: float) -> None:
+    stream = reference()
+    if stream is not None:
+        stream.close()

@@ -5,8 +5,6 @@ What is sent goes straight to the kernel; only when the kernel does not take it 
 
 from __future__ import annotations
 
-import weakref
-
 import gevent
 from websockets.frames import CloseCode
 
@@ -23,8 +21,6 @@ from .streams import Stream
 
 #: Bytes put into one send when several packets are waiting.
 BATCH = 65_536
-#: Seconds that a client has to close its side of the connection after we closed ours.
-LINGER = 5.0
 #: Every message of Engine.IO begins so, in text.
 MESSAGE = EngineType.MESSAGE.value.encode()
 
@@ -280,9 +276,7 @@ class WebSocket:
 
     def _linger(self) -> None:
         """Wait for the client's own end: closing at once would cost it our close frame, if it was still sending."""
-        self._stream.listen(self._discard)
-        hub = self._hub
-        hub.deadlines.add(hub.runner.now() + LINGER, _close_late, weakref.ref(self._stream))
+        self._stream.linger(self._hub.deadlines, self._hub.runner.now(), self._discard)
 
     def _discard(self) -> None:
         try:
@@ -328,9 +322,3 @@ class WebSocket:
         self._is_paused = self._session.paused = False
         if not self._closing:
             self._stream.listen(self._readable)
-
-
-def _close_late(reference: weakref.ref[Stream], now: float) -> None:
-    stream = reference()
-    if stream is not None:
-        stream.close()

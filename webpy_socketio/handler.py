@@ -1,0 +1,160 @@
+"""gevent's HTTP handler, able to put an answer off, and to let go of a connection that has become a WebSocket."""
+
+from __future__ import annotations
+
+import _socket
+import contextlib
+import io
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from gevent.pywsgi import WSGIHandler
+
+from .logs import printable
+from .origins import Headers
+from .transports.streams import KEY, Connection, Stream
+from .wsgi import ROUTINE, Answer
+
+
+class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
+    """Handles the requests of one connection, until it is handed to a WebSocket."""
+
+    def __init__(self, sock: Any, address: Any, server: Any, early: bytes = b"") -> None:
+        self.socket: Any
+        self.rfile: Any
+        super().__init__(sock, address, server)
+        if early:
+            self.rfile = io.BufferedReader(_Continued(early, self.rfile))
+        self._connection: Connection | None = None
+        self._corked: list[bytes] | None = None
+        self.response_headers: list[tuple[bytes, bytes]] = []
+        set_no_delay(sock)
+
+    def get_environ(self) -> dict[str, Any]:
+        """The environ of a request, with the connection in it for who can use it."""
+        environ: dict[str, Any] = super().get_environ()
+        self._connection = None
+        if not self.server.ssl_enabled:
+            self._connection = environ[KEY] = Connection(self.socket._sock)
+        return environ
+
+    def handle(self) -> None:
+        """Handle the requests of a connection; that the client went away is not worth a word."""
+        with contextlib.suppress(OSError):
+            super().handle()
+
+    def handle_one_response(self) -> None:
+        """Answer one request; then let go of the connection if the answer was to switch protocols."""
+        super().handle_one_response()
+        connection = self._connection
+        if connection is None or connection.taker is None:
+            return
+        if self.code == 101 and self.headers_sent:
+            self._give_away(connection.taker)
+        elif connection.on_failure is not None:
+            connection.on_failure()  # something between us and the server changed the answer
+        self.close_connection = True
+
+    def write(self, data: bytes) -> None:
+        """Send a part of the application's answer; if that was empty to its end, make the one that was put off."""
+        connection = self._connection
+        if data or self.headers_sent or connection is None or connection.later is None or self.code != 200:
+            super().write(data)
+            return
+        later, connection.later = connection.later, None
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.response_headers]
+        answer = complete(headers, later())
+        self.start_response(answer.status, answer.headers)
+        super().write(answer.body)
+
+    def finalize_headers(self) -> None:
+        """Complete the headers; a switch of protocols has no length (RFC 9110, section 8.6)."""
+        super().finalize_headers()
+        if self.code == 101:
+            self.response_headers = [h for h in self.response_headers if h[0].lower() != b"content-length"]
+
+    def format_request(self) -> str:
+        """One line of the access log; what the client sent is escaped in it."""
+        return printable(super().format_request())
+
+    def log_request(self) -> None:
+        """Write the access log, but not a line for each packet that comes or goes."""
+        environ = getattr(self, "environ", None) or {}  # there is none of a request that could not be read
+        if not (environ.get(ROUTINE) and self.code in (101, 200)):
+            super().log_request()
+
+    def _handle_client_error(self, ex: Exception) -> Any:
+        """Answer a request that cannot be read; a client that went away meanwhile is not worth a word."""
+        return None if isinstance(ex, OSError) else super()._handle_client_error(ex)
+
+    def _give_away(self, taker: Callable[[Stream, bytes], None]) -> None:
+        """Hand the connection to its taker, and do not touch it again."""
+        sock, early = self.socket, self._unread()
+        family, kind, protocol = sock.family, sock.type, sock.proto
+        raw = _socket.socket(family, kind, protocol, fileno=sock.detach())
+        raw.setblocking(False)
+        self.socket = None
+        taker(Stream(raw), early)
+
+    def _unread(self) -> bytes:
+        """What the client sent after its request, and was read from the socket together with it."""
+        sock: Any = self.socket
+        sock.settimeout(0.0)
+        try:
+            return bytes(self.rfile.peek())
+        except OSError:
+            return b""
+
+    # Head and body in one send: in two, the second would wait for the client to acknowledge the first.
+
+    def _write_with_headers(self, data: bytes) -> None:
+        self._corked = []
+        super()._write_with_headers(data)
+        whole, self._corked = b"".join(self._corked), None
+        self._sendall(whole)
+
+    def _sendall(self, data: bytes) -> None:
+        if self._corked is not None:
+            self._corked.append(bytes(data))
+            return
+        try:
+            super()._sendall(data)
+        except OSError:
+            if self._connection is not None and self._connection.on_failure is not None:
+                self._connection.on_failure()
+            raise
+
+
+class _Continued(io.RawIOBase):
+    """What has been read of a connection already, and then the rest of it."""
+
+    def __init__(self, early: bytes, rest: Any) -> None:
+        super().__init__()
+        self._early = memoryview(early)
+        self._rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if not self._early:
+            data = self._rest.read1(len(buffer))
+            buffer[: len(data)] = data
+            return len(data)
+        size = min(len(buffer), len(self._early))
+        buffer[:size] = self._early[:size]
+        self._early = self._early[size:]
+        return size
+
+
+def complete(headers: Headers, answer: Answer) -> Answer:
+    """Return an answer that was put off, with the headers that the application has set meanwhile."""
+    kept = [header for header in headers if header[0].lower() not in ("content-length", "content-type")]
+    return answer._replace(headers=kept + answer.headers)
+
+
+def set_no_delay(sock: Any) -> None:
+    """Let everything that is sent leave at once: what comes in pieces would wait for acknowledgements else."""
+    if sock.family != getattr(socket, "AF_UNIX", None):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
