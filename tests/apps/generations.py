@@ -17,7 +17,7 @@ from webpy_socketio import Refused, SocketIOServer, on_connect, on_disconnect, o
 TESTS = Path(__file__).resolve().parent.parent
 PACKAGES = TESTS / "clients" / "node_modules"
 #: Escapes, quotes, line ends of JavaScript, and characters of two, three and four bytes.
-TEXT = '€ é 😀 \u2028\u2029 \\ \\n " \' \n </script> %41+&=\x00'
+TEXT = "€ é 😀 \u2028\u2029 \\ \\n \" ' \n </script> %41+&=\x00"
 
 reasons: dict[str, str] = {}  # why the clients that told a name are gone
 

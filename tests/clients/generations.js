@@ -1,9 +1,9 @@
 "use strict";
-// What clients of every generation do, in Node and in pages: one goes through all that a client can, and members of a room
-// talk across the generations, also after the server was away. In Node, commands arrive as lines of JSON.
+// What clients of every generation do, in Node and in pages: one goes through all that a client can, and the members of
+// a room talk across the generations, also after the server was away. In Node, commands arrive as lines of JSON.
 
 const generations = (() => {
-  const PATIENCE = 20000;
+  const PATIENCE = 30000;
   const QUICK = { reconnectionDelay: 50, reconnectionDelayMax: 100 };
   const WAYS = { polling: ["polling"], jsonp: ["polling"], websocket: ["websocket"], upgrade: ["polling", "websocket"] };
   const inNode = typeof window === "undefined";
@@ -50,7 +50,6 @@ const generations = (() => {
     return transport(socket).form ? "jsonp" : transport(socket).name;
   }
 
-  // With the answer and what came back.
   async function echo(socket, event, ...args) {
     const back = once(socket, "back");
     socket.emit(event, ...args);
@@ -86,15 +85,16 @@ const generations = (() => {
     socket.emit("ask", binary(9));
     seen.binaryQuestion = (await answered).map(bytes);
     seen.order = await order(socket);
+    seen.broadcast = await broadcast(io, url, way, socket);
     seen.custom = await custom(io, url, way);
     seen.refused = await refusal(io, url + "/refusing", way);
     seen.unknown = await refusal(io, url + "/nowhere", way);
-    seen.broadcast = await broadcast(io, url, way, socket);
+    if (!closes(socket, way)) return seen;
     seen.leaving = await leaving(io, url, way, socket);
     const gone = once(socket, "disconnect");
     socket.emit("leave");
     seen.kicked = (await gone)[0];
-    socket.disconnect();
+    close(socket, way);
     return seen;
   }
 
@@ -108,37 +108,45 @@ const generations = (() => {
     return received.every((number, index) => number === index);
   }
 
+  // The clients 1.0 run out of stack when they close JSONP after they sent something: the iframe is no more in the form.
+  function closes(socket, way) {
+    return way !== "jsonp" || socket.id !== undefined;
+  }
+
+  function close(socket, way) {
+    if (closes(socket, way)) socket.disconnect();
+  }
+
   async function custom(io, url, way) {
     const options = { query: "token=abc", auth: { token: "abc" } };
     const socket = open(io, url + "/custom?token=abc", way, options);
     const [auth, query] = await once(socket, "brought");
     await settled(socket, way);
+    if (!closes(socket, way)) return { auth, query };
     const gone = once(socket, "disconnect");
     socket.emit("leave");
     const [reason] = await gone;
-    socket.disconnect();
+    close(socket, way);
     return { auth, query, reason };
   }
 
   async function refusal(io, url, way) {
     const socket = open(io, url, way);
     const [error] = await Promise.race([once(socket, "error"), once(socket, "connect_error")]);
-    socket.disconnect();
-    socket.io.engine.close();
+    close(socket, way);
+    if (socket.io.engine.id && closes(socket, way)) socket.io.engine.close();
     return error.message || error;
   }
 
   async function broadcast(io, url, way, socket) {
     const other = open(io, url, way);
     await settled(other, way);
-    let heard = once(other, "message");
-    socket.emit("announce", "to all");
-    const [text] = await heard;
-    heard = once(other, "message");
-    socket.emit("announce", binary(3, 4));
-    const [data] = await heard;
-    other.disconnect();
-    return [text, bytes(data)];
+    const heard = [];
+    other.on("message", ({ key, value }) => { if (key === other.io.engine.id) heard.push(value); });
+    for (const value of ["to all", binary(3, 4)]) socket.emit("announce", { key: other.io.engine.id, value });
+    await until(() => heard.length === 2, "broadcasts");
+    close(other, way);
+    return [heard[0], bytes(heard[1])];
   }
 
   async function leaving(io, url, way, witness) {
@@ -191,13 +199,9 @@ const generations = (() => {
 
   // What each has heard, once it has heard all the others.
   async function heard(others) {
-    const report = {};
-    for (const [name, member] of Object.entries(members)) {
-      const complete = () => Object.values(member.heard).filter((values) => values.length === 4).length === others;
-      await until(complete, `${name} hears all`).catch(() => {});
-      report[name] = member.heard;
-    }
-    return report;
+    const complete = ({ heard }) => Object.values(heard).filter((values) => values.length === 4).length === others;
+    await until(() => Object.values(members).every(complete), "all have heard all").catch(() => {});
+    return Object.fromEntries(Object.entries(members).map(([name, member]) => [name, member.heard]));
   }
 
   async function gone(times) {
