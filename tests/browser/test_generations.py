@@ -52,10 +52,10 @@ def server() -> Iterator[Server]:
 class InPages:
     """A page for each of the clients, in contexts of their own: in each, a host gets six connections at most."""
 
-    def __init__(self, browser: Any, server: Server) -> None:
+    def __init__(self, browser: Any, server: Server, *names: str) -> None:
         self.pages = {}
         self._server = server
-        for name in PAGE_CLIENTS:
+        for name in names or PAGE_CLIENTS:
             page = self.pages[name] = browser.new_context().new_page()
             page.goto(server.url)
             page.add_script_tag(url=f"/{package_and_way(name)[0]}.js")
@@ -66,11 +66,13 @@ class InPages:
         for page in self.pages.values():
             page.evaluate(BEGIN, [function, False, *args])
 
-    def begin_with_client(self, function: str, *args: Any) -> None:
+    def begin_with_client(self, function: str, *args: Any, other_origin: bool = False) -> None:
         """Call a function with each page's client and where it finds the server: for JSONP on another origin."""
         for name, page in self.pages.items():
             way = package_and_way(name)[1]
-            url = self._server.url.replace("127.0.0.1", "localhost") if way == "jsonp" else self._server.url
+            url = self._server.url
+            if other_origin or way == "jsonp":
+                url = url.replace("127.0.0.1", "localhost")
             names = [name] if function == "join" else []
             page.evaluate(BEGIN, [function, True, *names, url, way, *args])
 
@@ -145,3 +147,14 @@ def test_room(rounds: list[Round], name: str) -> None:
 def test_coming_back(rounds: list[Round], number: int, name: str) -> None:
     assert rounds[number - 1].gone[name] in ("transport close", "transport error")
     assert rounds[number].heard[name] == expected_news(name, RETURNING)
+
+
+@pytest.mark.parametrize("version", ["1.0", "1", "2", "4"])
+def test_long_polling_from_another_origin(browser: Any, version: str) -> None:
+    """The clients of before 3.0 ask with cookies, always: they need ``cors_credentials``."""
+    name = f"{version}-polling"
+    with serve("generations", cors_origins="*", cors_credentials=True) as server:
+        pages = InPages(browser, server, name)
+        pages.begin_with_client("join", other_origin=True)
+        assert pages.results() == {name: None}
+        pages.close(name)
