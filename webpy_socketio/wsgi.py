@@ -27,6 +27,7 @@ from .transports.streams import Connection, Stream, find_connection
 from .transports.websocket import WebSocket
 from .wire import jsonp
 from .wire.dialects import Dialect, find_dialect
+from .wire.prepared import encode_payload
 
 #: Set in the environ of a request whose success is not worth a line in the access log.
 ROUTINE = "webpy_socketio.routine"
@@ -109,8 +110,9 @@ class Door:
         session = self._open(environ, self._judge_newcomer(environ, query), transport, surround)
         session.carrier = Polling(session, self.hub)
         session.peer.begin()
-        opening = self.hub.handshake(session, can_upgrade=connection is not None).piece(session.dialect)
-        return self._polling_answer(environ, query, PollResult(OK, opening), session)
+        opening = self.hub.handshake(session, can_upgrade=connection is not None)
+        payload = encode_payload((opening,), session.dialect)
+        return self._polling_answer(environ, query, PollResult(OK, *payload), session)
 
     # Judge.
 
@@ -144,7 +146,7 @@ class Door:
             origin = printable(environ.get("HTTP_ORIGIN", ""))
             logger.warning("refused a page of %s: add that origin to cors_origins to let it connect", origin)
             raise RequestRefused(4, "Origin not allowed", "403 Forbidden")
-        dialect = find_dialect(query.get("EIO", ""), bool(query.get("b64")) or "j" in query)
+        dialect = find_dialect(query.get("EIO", ""), bool(query.get("b64")) or "j" in query, query.get("t", ""))
         if dialect is None or dialect.clients not in self.settings.clients:
             self._tell_of_refused_client(environ, dialect)
             raise RequestRefused(5, "Unsupported protocol version")

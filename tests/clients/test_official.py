@@ -69,7 +69,7 @@ def way(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(scope="module", params=["socket.io-client-3", "socket.io-client-4"])
+@pytest.fixture(scope="module", params=[f"socket.io-client-{version}" for version in ("3", "4.0", "4.5", "4")])
 def official(request: pytest.FixtureRequest, server: Server, way: str) -> dict[str, Any]:
     """What an official client reports."""
     require_node()

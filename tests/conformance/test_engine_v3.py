@@ -93,6 +93,24 @@ def test_base64_if_the_client_asks_for_it(calm: Server) -> None:
     assert answer.body == payload("4" + ECHO.decode().replace('"message"', '"message-back"'), *attachments)
 
 
+@pytest.mark.parametrize("query", [{"EIO": "2"}, {"EIO": "3", "t": "1402000000000-0"}])
+def test_clients_of_before_1_4_read_binary_payloads_only(calm: Server, query: dict[str, str]) -> None:
+    opening = request(calm, "GET", polling_query(**query))
+    assert opening.content_type == BINARY
+    head, _, packet = opening.body.partition(b"\xff")
+    assert head == b"\x00" + bytes(map(int, str(len(packet))))
+    query |= {"sid": json.loads(packet[1:])["sid"], "t": "1402000000000-1"}
+    doubled = '42["message","€"]'.encode().decode("latin-1")
+    posted = request(calm, "POST", polling_query(**query), {}, payload(doubled))
+    assert posted.body == b"ok"
+    received = b""
+    while b"back" not in received:
+        answer = request(calm, "GET", polling_query(**query))
+        assert answer.content_type == BINARY
+        received += answer.body
+    assert received.endswith(text_packet(rb'42["message-back","\u20ac"]'))
+
+
 def test_the_client_pings(old: OldClient) -> None:
     assert old.post(b"1:2").body == b"ok"
     assert old.get().body == b"1:3"

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 from webpy_socketio.wire import engine_v4
-from webpy_socketio.wire.dialects import V4, V4_BASE64, Dialect
+from webpy_socketio.wire.dialects import V2, V2_BASE64, V3, V3_EARLY, V4, V4_BASE64, Dialect
 from webpy_socketio.wire.packets import EnginePacket, EngineType
-from webpy_socketio.wire.prepared import CLOSE, NOOP, PING, PROBE_ANSWER, Prepared
+from webpy_socketio.wire.prepared import CLOSE, NOOP, PING, PROBE_ANSWER, Prepared, encode_payload
 
 
 class CountingCodec:
@@ -62,6 +62,22 @@ def test_each_dialect_gets_its_own() -> None:
     assert prepared.frames(V4) == b"\x81\x024x\x82\x01\x01"
     assert prepared.frames(V4_BASE64) == b"\x81\x024x\x81\x05bAQ=="
     assert prepared.frames(V4) == b"\x81\x024x\x82\x01\x01"
+
+
+@pytest.mark.parametrize(
+    ("dialect", "text", "binary"),
+    [
+        (V4, b"4x", b"4x\x1ebAQ=="),
+        (V3, b"2:4x", b"\x00\x02\xff4x\x01\x02\xff\x04\x01"),
+        (V3_EARLY, b"\x00\x02\xff4x", b"\x00\x02\xff4x\x01\x02\xff\x04\x01"),
+        (V2, b"\x00\x02\xff4x", b"\x00\x02\xff4x\x01\x02\xff\x04\x01"),
+        (V2_BASE64, b"2:4x", b"2:4x6:b4AQ=="),
+    ],
+)
+def test_payload(dialect: Dialect, text: bytes, binary: bytes) -> None:
+    """Whether it is binary shows in its first byte."""
+    assert encode_payload([Prepared(b"x")], dialect) == (text, text[0] == 0)
+    assert encode_payload([Prepared(b"x", [b"\x01"])], dialect) == (binary, binary[0] == 0)
 
 
 def test_encoded_once_per_dialect_and_form() -> None:

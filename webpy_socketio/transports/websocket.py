@@ -102,7 +102,7 @@ class WebSocket:
         try:
             if is_text:
                 text = data.decode()
-                if data[:1] == MESSAGE and not self._is_candidate:  # nearly all traffic
+                if data[:1] == MESSAGE and session.dialect.plain_text and not self._is_candidate:  # nearly all traffic
                     self._hub.receive_message(session, text[1:])
                 else:
                     self._packet(session.dialect.codec.decode_text(text))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 from ..identifiers import new_id
-from . import engine_v3, engine_v4
+from . import engine_v2, engine_v3, engine_v4
 from .packets import EnginePacket, EngineType, SocketPacket, SocketType
 
 
@@ -44,10 +45,14 @@ class Dialect:
     server_pings: bool = True
     #: Whether long-polling payloads may be binary.
     binary_payloads: bool = False
+    #: Whether they have to be, since the client reads nothing else.
+    only_binary_payloads: bool = False
     #: Whether a client is in the main namespace without asking.
     joins_by_itself: bool = False
     #: Whether JSON is sent to it in ASCII: clients 1.x count and decode other characters otherwise.
     ascii_only: bool = False
+    #: Whether a text message on a WebSocket is the character of its type and then just the message.
+    plain_text: bool = True
     #: Whether a client can come back to a connection that broke (connection state recovery).
     resumes: bool = False
 
@@ -95,17 +100,26 @@ class OldDialect(Dialect):
 
 V4 = Dialect("3-4", "4", engine_v4, resumes=True)
 V3 = OldDialect("1-2", "3", engine_v3, server_pings=False, binary_payloads=True, joins_by_itself=True, ascii_only=True)
+#: Of the clients 1.1 to 1.3, by long-polling; on a WebSocket they are like the later ones.
+V3_EARLY = replace(V3, codec=engine_v2, only_binary_payloads=True)
+#: Of the clients 1.0, in browsers.
+V2 = replace(V3_EARLY, revision="2", plain_text=False)
 V4_BASE64 = replace(V4, base64_only=True)
 V3_BASE64 = replace(V3, base64_only=True)
+V3_EARLY_BASE64 = replace(V3_EARLY, base64_only=True)
+V2_BASE64 = replace(V2, base64_only=True)
 
 _DIALECTS: dict[tuple[str, bool], Dialect] = {
-    ("4", False): V4,
-    ("4", True): V4_BASE64,
-    ("3", False): V3,
-    ("3", True): V3_BASE64,
+    (dialect.revision, dialect.base64_only): dialect for dialect in (V4, V4_BASE64, V3, V3_BASE64, V2, V2_BASE64)
 }
+_EARLY = {dialect.base64_only: dialect for dialect in (V3_EARLY, V3_EARLY_BASE64)}
+#: How the clients 1.0 to 1.3 keep their polls out of caches, with ``t``: milliseconds, and a number. Later ones write
+#: the time in 64 digits, and put a dot before the number.
+EARLY_STAMP = re.compile(r"[0-9]{12,15}-[0-9]{1,15}")
 
 
-def find_dialect(revision: str, base64_only: bool) -> Dialect | None:
-    """Return the dialect that a client asks for with ``EIO`` and ``b64``, or None if it is not spoken here."""
+def find_dialect(revision: str, base64_only: bool, stamp: str = "") -> Dialect | None:
+    """Return the dialect that a client asks for with ``EIO``, ``b64`` and ``t``, or None if it is not spoken here."""
+    if revision == "3" and EARLY_STAMP.fullmatch(stamp):
+        return _EARLY[base64_only]
     return _DIALECTS.get((revision, base64_only))

@@ -91,9 +91,13 @@ class PreparedText(Prepared):
 def encode_payload(packets: Sequence[Prepared], dialect: Dialect) -> tuple[bytes, bool]:
     """Return packets as one long-polling payload, and whether it is binary.
 
-    A client that takes binary payloads gets one only if there is something binary in it.
+    A client that takes binary payloads gets one only if there is something binary in it, or if it takes no other.
     """
-    if dialect.binary_payloads and not dialect.base64_only and any(packet.attachments for packet in packets):
+    if (
+        dialect.binary_payloads
+        and not dialect.base64_only
+        and (dialect.only_binary_payloads or any(packet.attachments for packet in packets))
+    ):
         return dialect.codec.join_payload(packet.binary_piece(dialect) for packet in packets), True
     return dialect.codec.join_payload(packet.piece(dialect) for packet in packets), False
 
