@@ -57,6 +57,8 @@ class _Waiter:
             if due is None or (end is not None and due > end):
                 break
             self._server.advance(max(0.0, due - self._server.now()))
+        if end is not None and not self._is_set:
+            self._server.advance(max(0.0, end - self._server.now()))
         return self._is_set
 
 
@@ -97,7 +99,7 @@ class TestServer:
         while deadlines.next is not None and deadlines.next <= target:
             self._time = max(self._time, deadlines.next)
             self.hub.expire()
-        self._time = target
+        self._time = max(self._time, target)  # a handler that waited may have let more of it pass
 
     # The contract of Runner.
 
