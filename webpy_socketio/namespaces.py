@@ -107,7 +107,7 @@ class Namespace:
 
         def let_in() -> bool:
             nonlocal was_asked
-            refusal = self._refusal(socket, handlers)
+            refusal = None if was_asked else self._refusal(socket, handlers)
             if refusal is not None:
                 raise refusal
             was_asked = True
@@ -121,7 +121,9 @@ class Namespace:
 
         def handle(*args: Any) -> Any:
             answer = self._dispatch(socket, name, list(args))
-            return answer[0] if len(answer) == 1 else tuple(answer) or None
+            # As a handler would have returned it: what is one value must come out as one again.
+            is_plain = len(answer) == 1 and answer[0] is not None and not isinstance(answer[0], tuple)
+            return answer[0] if is_plain else tuple(answer) or None
 
         try:
             return _as_arguments(around_packet(middleware, socket, name, handle)(*args))
@@ -290,10 +292,11 @@ class Namespaces:
     def enter(self, name: str) -> Namespace | None:
         """Return a namespace for one more socket, or None if no handler was bound to it, so that it does not exist."""
         namespace = self._table.get(name)
-        if namespace is None and self._services.events.declares(name):
+        if (namespace is None or not namespace.population) and not self._services.events.declares(name):
+            return None
+        if namespace is None:
             namespace = self._table[name] = Namespace(name, self._services)
-        if namespace is not None:
-            namespace.population += 1
+        namespace.population += 1
         return namespace
 
     def report(self, socket: Socket, error: BaseException, where: str) -> None:
