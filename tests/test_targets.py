@@ -100,7 +100,7 @@ def test_who_is_meant(room: Room, target: Callable[[Room], Target], receivers: s
 @pytest.mark.parametrize("channels", [(["a"],), (5,), (None,), ("",), (b"a",), ("a", 1), (("a", "b"),)])
 def test_names_that_are_none(room: Room, channels: Any) -> None:
     for make in (to, room.sockets[A].to):
-        with pytest.raises(EventError, match="is a text, not .*several are separate arguments"):
+        with pytest.raises(EventError, match=r"is a text, not .*several are separate arguments"):
             make(*channels)
         with pytest.raises(EventError, match="is a text, not"):
             make(excluding=channels)
@@ -236,10 +236,25 @@ def test_the_setting_is_the_timeout() -> None:
 def test_one_leaves_meanwhile(room: Room) -> None:
     answer(room, 1, 2, None)
     room.clients[C].acknowledge["ask"] = lambda: room.clients[C].close()
-    with pytest.raises(AckTimeout, match="2 acknowledged 'ask'.* 0 did not, and 1 left") as caught:
+    with pytest.raises(AckTimeout, match=r"2 acknowledged 'ask'.* 0 did not, and 1 left") as caught:
         to().call("ask")
     assert caught.value.answers == [1, 2]
     assert room.server.now() == 0, "nobody is waited for who is gone"
+
+
+def test_one_loses_its_connection_meanwhile_but_may_come_back() -> None:
+    """Its answer would not come back with it: it is as if it had left."""
+    events = Events()
+    with TestServer(events, recovery=True) as server:
+        room = Room(server, events)
+        answer(room, 1, 2, None)
+        room.clients[C].acknowledge["ask"] = lambda *args: room.clients[C].close()
+        with pytest.raises(AckTimeout, match="1 left"):
+            to().call("ask")
+        assert len(to().sockets()) == 2
+        with pytest.raises(AckTimeout):
+            to().call("unanswered", timeout=1)
+        assert server.now() == 1
 
 
 def test_one_leaves_the_namespace_meanwhile(room: Room) -> None:

@@ -171,6 +171,7 @@ class TestClient:
 
     def connect(self, namespace: str = "/", auth: dict[str, Any] | None = None) -> bool:
         """Join a namespace; tells whether it let this client in."""
+        self.refusals.pop(namespace, None)
         self._put(SocketPacket(SocketType.CONNECT, namespace, auth))
         return namespace in self.sids
 
@@ -200,6 +201,7 @@ class TestClient:
     def disconnect(self, namespace: str = "/") -> None:
         """Leave a namespace."""
         self._put(SocketPacket(SocketType.DISCONNECT, namespace))
+        self.sids.pop(namespace, None)
 
     def close(self) -> None:
         """Hang up."""
