@@ -755,3 +755,53 @@ def test_a_stranger_cannot_subscribe_to_a_session_id(events: Events, server: Tes
         to(gone.sids["/"]).send("for nobody")
         assert victim.received == [["message", "for you"]]
         assert stranger.received == []
+
+
+# In the middle of something.
+
+
+def test_the_end_of_one_namespace_may_put_the_client_out_of_another(events: Events, server: TestServer) -> None:
+    reasons: Calls = []
+    events.on_disconnect(lambda request, socket, context: to(namespace="/chat").disconnect())
+    events.on_disconnect(namespace="/chat")(
+        lambda request, socket, context: reasons.append((socket.namespace, str(socket.reason)))
+    )
+    client = joined(server)
+    assert client.connect("/chat")
+    with server:
+        client.close()
+    assert reasons == [("/chat", "server namespace disconnect")]
+    assert server.node.services.delivery._namespaces == {}
+
+
+def test_a_client_that_was_asked_loses_its_connection_and_is_refused(events: Events) -> None:
+    server = TestServer(events, recovery=True)
+    ends: Calls = []
+
+    @events.on_connect
+    def ask(request: Any, socket: Any, context: Any) -> bool:
+        socket.call("name")
+        client.close()
+        return False
+
+    events.on_finish(lambda request, socket, context: ends.append((str(socket.reason),)))
+    client = server.client()
+    client.acknowledge["name"] = lambda: "Ada"
+    client.connect()
+    assert ends == [("server namespace disconnect",)]
+    assert server.node.services.delivery._namespaces == {}
+    assert server.node._namespaces._table["/"].population == 0
+
+
+def test_a_server_that_stops_while_clients_are_waited_for(events: Events) -> None:
+    server = TestServer(events, recovery=True)
+    ends: Calls = []
+    events.on_disconnect(lambda request, socket, context: to().disconnect())
+    events.on_finish(lambda request, socket, context: ends.append((socket.sid,)))
+    clients = [joined(server) for _ in range(3)]
+    with server:
+        for client in clients:
+            client.close()
+        assert ends == [], "they may come back"
+    assert len(set(ends)) == len(ends) == 3
+    assert server.node.services.delivery._namespaces == {}

@@ -44,7 +44,7 @@ class Namespace:
         refusal = self._refusal_of_connection(socket)
         if refusal is None:
             socket.accept()
-        elif socket.connected:  # a handler called the client before another refused it
+        elif socket.admitted:  # a handler called the client before another refused it
             socket.disconnect()
         else:
             self._turn_away(socket, refusal)

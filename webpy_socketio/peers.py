@@ -65,14 +65,16 @@ class Peer(Conversation):
     def end(self, reason: Reason) -> None:
         """The connection is over: every namespace ends, after the events that came before, or waits for its client."""
         recovery = self._services.recovery
-        for name, (socket, _) in list(self._sockets.items()):
+        sockets = [socket for socket, _ in self._sockets.values()]
+        # The handlers of one socket's end may run at once, and put out another.
+        for socket in filter(self._is_current, sockets):
             if recovery is not None and socket.pid is not None and reason.is_recoverable:
                 socket.pause(reason)
             else:
-                self._end(name, reason)
+                self._end(socket.namespace, reason)
         self._assembler = None
         if recovery is not None:
-            for socket, _ in list(self._sockets.values()):
+            for socket in filter(self._is_current, sockets):
                 recovery.wait_for(socket, self._services.runner.now())
 
     def _dispatch(self, packet: SocketPacket) -> None:
