@@ -724,6 +724,17 @@ def test_one_client_is_in_so_many_namespaces_only(events: Events) -> None:
     assert client.connected
 
 
+def test_names_that_clients_make_up_are_bounded(events: Events) -> None:
+    server = TestServer(events, max_channel_length=10)
+    named = "/" + "named" * 10
+    events.on_connect(namespace=re.compile("/n.*"))(lambda request, socket, context: None)
+    events.on_connect(namespace=named)(lambda request, socket, context: None)
+    client = server.client()
+    assert client.connect("/n" + "a" * 8)
+    assert not client.connect("/n" + "a" * 9)
+    assert client.connect(named)
+
+
 def test_who_is_put_out_again_and_again_is_not_remembered_for_ever(events: Events) -> None:
     server = TestServer(events, max_namespaces=5)
     events.on_connect(namespace=re.compile("/n.*"))(lambda request, socket, context: socket.disconnect())

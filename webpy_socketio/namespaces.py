@@ -292,7 +292,7 @@ class Namespaces:
     def enter(self, name: str) -> Namespace | None:
         """Return a namespace for one more socket, or None if no handler was bound to it, so that it does not exist."""
         namespace = self._table.get(name)
-        if (namespace is None or not namespace.population) and not self._services.events.declares(name):
+        if (namespace is None or not namespace.population) and not self._exists(name):
             return None
         if namespace is None:
             namespace = self._table[name] = Namespace(name, self._services)
@@ -309,6 +309,10 @@ class Namespaces:
         namespace.population -= 1
         if not namespace.population and not self._services.events.names(namespace.name):
             del self._table[namespace.name]
+
+    def _exists(self, name: str) -> bool:
+        events, longest = self._services.events, self._services.settings.max_channel_length
+        return events.names(name) or (len(name) <= longest and events.declares(name))
 
 
 def _error(code: str, message: str, data: Any = None) -> list[Any]:
