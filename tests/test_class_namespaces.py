@@ -189,6 +189,21 @@ def test_methods_are_inherited(server: TestServer, on_namespace: Decorator) -> N
     assert client.call("also", namespace="/derived") == ["also"]
 
 
+def test_a_method_may_be_anything_that_is_called_with_the_object(server: TestServer, on_namespace: Decorator) -> None:
+    class Called:
+        def __call__(self, instance: Any, *args: Any) -> str:
+            return f"{type(instance).__name__} {len(args)}"
+
+    class Fine:
+        on_called = Called()
+        on_partial = functools.partial(Called())
+
+    on_namespace("/fine")(Fine)
+    client = joined(server, "/fine")
+    assert client.call("called", 1, 2, namespace="/fine") == ["Fine 2"]
+    assert client.call("partial", 1, namespace="/fine") == ["Fine 1"]
+
+
 @pytest.mark.parametrize("name", sorted({method.removeprefix("on_") for method in OF_THE_SOCKET} - {"message"}))
 def test_a_client_cannot_call_what_happens_to_the_socket(server: TestServer, chat: type[Chat], name: str) -> None:
     client = joined(server, name="Ada")

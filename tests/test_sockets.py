@@ -376,6 +376,21 @@ def test_spawned_work_of_a_client_that_leaves_while_it_is_let_in(stage: Stage) -
     assert stage.errors == []
 
 
+def test_spawned_work_that_has_not_begun_does_not_begin_any_more(stage: Stage) -> None:
+    done: list[str] = []
+
+    @stage.events.on_message
+    def work(request: Any, socket: Socket, context: Any, message: str) -> None:
+        socket.spawn(done.append, message)
+        if message == "leave":
+            socket.disconnect()
+
+    client, _ = stage.enter()
+    client.send("stay")
+    client.send("leave")
+    assert done == ["stay"]
+
+
 def test_at_the_end_nothing_is_spawned_any_more(stage: Stage) -> None:
     stage.events.on_disconnect(lambda request, socket, context: socket.spawn(print))
     client, _ = stage.enter()

@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 from collections.abc import Callable
@@ -97,10 +98,10 @@ def _event(events: Events, name: str) -> Event:
 def _calling(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
     """Return a handler that calls a method of the connection's own object."""
 
+    @functools.wraps(method, ("__module__", "__qualname__"), ())
     def handler(request: dict[str, Any], socket: Any, context: dict[str, Any], *args: Any) -> Any:
         return method(_instance(cls, socket), *args)
 
-    handler.__module__, handler.__qualname__ = method.__module__, method.__qualname__
     return handler
 
 

@@ -120,9 +120,10 @@ class TestServer:
             self._running = False
 
     def spawn(self, job: Callable[[], object]) -> Callable[[], None]:
-        """Run a job at once; there is nothing that could be ended early."""
-        self.start(job)
-        return lambda: None
+        """Run a job at once, to its end; one that still waits for its turn can be ended early."""
+        jobs = [job]
+        self.start(lambda: [job() for job in tuple(jobs)])
+        return jobs.clear
 
     def waiter(self) -> _Waiter:
         """Return something to wait on."""
