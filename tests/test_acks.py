@@ -104,7 +104,7 @@ def test_complete_when_all_have_answered(desk: AckDesk) -> None:
     desk.answer(vote.id, "b", ["yes"])
     assert (vote.completed, vote.ballot.missing) == (0, 1)
     desk.answer(vote.id, "a", [])
-    assert (vote.completed, vote.ballot.answers, vote.ballot.is_incomplete) == (1, ["yes", None], False)
+    assert (vote.completed, vote.ballot.answers, vote.ballot.left) == (1, ["yes", None], 0)
 
 
 def test_nobody_to_ask(desk: AckDesk) -> None:
@@ -124,7 +124,7 @@ def test_who_leaves_is_not_waited_for(desk: AckDesk) -> None:
     desk.answer(vote.id, "a", [1])
     desk.leave("b")
     desk.leave("c")
-    assert (vote.completed, vote.ballot.answers, vote.ballot.is_incomplete) == (1, [1], True)
+    assert (vote.completed, vote.ballot.answers, vote.ballot.left) == (1, [1], 1)
 
 
 def test_closed(desk: AckDesk) -> None:

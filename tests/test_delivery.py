@@ -7,9 +7,13 @@ from typing import Any
 import pytest
 
 from tests.fakes import FakeMember, make_delivery
+from webpy_socketio.acks import AckDesk, Ballot
 from webpy_socketio.delivery import Delivery
+from webpy_socketio.engine.deadlines import Deadlines
 from webpy_socketio.envelope import Envelope, Selection
 from webpy_socketio.errors import UnsendableValue
+from webpy_socketio.events import Events
+from webpy_socketio.metrics import Counters
 from webpy_socketio.reasons import SLOW, TRANSPORT_CLOSE
 from webpy_socketio.wire.prepared import Prepared
 
@@ -129,3 +133,85 @@ def test_clients_may_leave_during_a_delivery(delivery: Delivery) -> None:
     receivers[0].link.write = leave
     assert delivery.deliver(message("x", "room")) == 2
     assert [len(receiver.received) for receiver in receivers] == [0, 0, 1]
+
+
+# Volatile.
+
+
+def test_volatile_goes_to_who_is_ready_and_the_others_are_counted() -> None:
+    counters = Counters()
+    delivery = make_delivery(counters=counters)
+    ready, full, polling, waiting = (receiver_of(delivery, sid) for sid in "abcd")
+    for receiver in (full, polling, waiting):
+        receiver.link.write = None
+    polling.link.is_awaited = True
+    assert delivery.deliver(message()._replace(volatile=True)) == 2
+    assert (counters.dropped_volatile, len(ready.received)) == (2, 1)
+    assert [len(receiver.link.outbox) for receiver in (full, polling, waiting)] == [0, 1, 0]
+
+
+def test_volatile_that_cannot_be_sent_is_an_error_too(delivery: Delivery) -> None:
+    with pytest.raises(UnsendableValue):
+        delivery.deliver(message({1})._replace(volatile=True))
+
+
+# Outgoing.
+
+
+def test_members_are_told_of_what_goes_out_to_them() -> None:
+    events = Events()
+    delivery = make_delivery(events=events)
+    a, b = receiver_of(delivery, "a", "room"), receiver_of(delivery, "b")
+    delivery.deliver(message("nobody listens"))
+    events.on_any_outgoing(lambda request, socket, context, *args: None)
+    delivery.deliver(message("x", "room"))
+    b.link.write = None
+    delivery.deliver(message("y")._replace(volatile=True))
+    delivery.ask(message("z"), Ballot(lambda: None))
+    assert a.outgoing == [["message", "x"], ["message", "y"], ["message", "z"]]
+    assert b.outgoing == [["message", "z"]]
+
+
+# Questions.
+
+
+def test_a_question_that_cannot_be_sent_is_closed() -> None:
+    desk = AckDesk(Deadlines(), Counters())
+    delivery = make_delivery(desk=desk)
+    receiver = receiver_of(delivery, "a")
+    with pytest.raises(UnsendableValue):
+        delivery.ask(message({1}), Ballot(lambda: None))
+    assert (desk._ballots, receiver.received) == ({}, [])
+
+
+def test_an_answer_may_come_while_others_are_being_asked() -> None:
+    desk = AckDesk(Deadlines(), Counters())
+    delivery = make_delivery(desk=desk)
+    a, b = receiver_of(delivery, "a"), receiver_of(delivery, "b")
+    done: list[bool] = []
+    ballot = Ballot(lambda: done.append(True))
+    a.link.write = lambda prepared: desk.answer(0, "a", [1])
+    b.link.write = lambda prepared: desk.answer(0, "b", [2])
+    delivery.ask(message(), ballot)
+    assert (ballot.answers, ballot.missing, done) == ([1, 2], 0, [True])
+
+
+def test_who_is_only_waited_for_is_neither_asked_nor_listed(delivery: Delivery) -> None:
+    here, absent = receiver_of(delivery, "a"), receiver_of(delivery, "b")
+    absent.connected = False
+    ballot = Ballot(lambda: None)
+    delivery.ask(message(), ballot)
+    assert (ballot.missing, len(here.received), len(absent.received)) == (1, 1, 0)
+    assert [details.session_id for details in delivery.sockets(Selection())] == ["a"]
+
+
+def test_empty_namespaces_leave_nothing_behind(delivery: Delivery) -> None:
+    receiver = receiver_of(delivery, "a", "room", namespace="/game-1")
+    selection = Selection("/nowhere", ("room",))
+    delivery.deliver(message(namespace="/nowhere"))
+    delivery.sockets(selection)
+    delivery.subscribe(selection, ["x"])
+    delivery.disconnect(selection)
+    assert list(delivery._namespaces) == ["/game-1"]
+    delivery.detach("/game-1", receiver, ["room"])
+    assert delivery._namespaces == {}

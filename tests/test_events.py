@@ -18,10 +18,21 @@ import pytest
 import webpy_socketio
 from webpy_socketio.errors import EventError
 from webpy_socketio.events import ALL_VALUES, EVENTS, ONE_VALUE, UNLIMITED, Event, Events
+from webpy_socketio.testing import TestServer
 
 NO_ARGUMENT = ["on_connect", "on_disconnect", "on_finish"]
 ONE_ARGUMENT = ["on_message", "on_subscribe", "on_unsubscribe", "on_error"]
 ALL = NO_ARGUMENT + ONE_ARGUMENT
+CATCH_ALL = ["on_any", "on_any_outgoing"]
+
+
+async def awaited(request: Any, socket: Any, context: Any, *args: Any) -> None: ...
+async def awaited_generator(request: Any, socket: Any, context: Any, *args: Any) -> Any:
+    yield
+
+
+def generator(request: Any, socket: Any, context: Any, *args: Any) -> Any:
+    yield
 
 
 def bind(events: Events, name: str, function: Any, **options: Any) -> Any:
@@ -179,6 +190,25 @@ def test_what_is_no_function(events: Events, name: str, value: Any) -> None:
         bind(events, name, value)
 
 
+@pytest.mark.parametrize("name", [*ALL, *CATCH_ALL, "move"])
+@pytest.mark.parametrize("function", [awaited, awaited_generator, generator, functools.partial(awaited)])
+def test_what_is_not_simply_called(events: Events, name: str, function: Any) -> None:
+    with pytest.raises(EventError, match="use plain def"):
+        bind(events, name, function)
+
+
+@pytest.mark.parametrize("name", CATCH_ALL)
+def test_a_catch_all_takes_the_name_and_everything(events: Events, name: str) -> None:
+    def named(request: Any, socket: Any, context: Any, event: str, *args: Any) -> None: ...
+
+    for function in (named, rest, starred):
+        bind(events, name, function)
+    assert names(event_of(events, name)) == ["named", "rest", "starred"]
+    for wrong in (three, four, five, optional, keywords, needs_keyword):
+        with pytest.raises(EventError, match=r"\(request, socket, context, event, \*args\)"):
+            bind(events, name, wrong)
+
+
 def test_on_connect_takes_no_channel(events: Events) -> None:
     with pytest.raises(EventError, match="on_connect takes no channel"):
         events.on_connect(channel="^room-")
@@ -325,13 +355,36 @@ def test_namespaces(events: Events) -> None:
     assert [events.declares(name) for name in ("/a", "/b", "/c", "/A", "/a/", "a", "")] == [True, True, *[False] * 5]
 
 
+def test_namespaces_by_pattern(events: Events) -> None:
+    bind(events, "on_message", four, namespace=re.compile("/game-[0-9]+"))
+    bind(events, "move", rest, namespace=re.compile("/GAME-1", re.IGNORECASE))
+    bind(events, "on_message", optional, namespace="/game-1")
+    assert names(events.on_message, namespace="/game-1") == ["four", "optional"]
+    assert names(events.on_message, namespace="/game-22") == ["four"]
+    assert [h.function for h in events.handlers_of("/game-1", "move")] == [rest]
+    for name in ("/game-", "/game-1/", "/game-1\n", "/my/game-1", "game-1", "/"):
+        assert names(events.on_message, namespace=name) == []
+    assert [events.declares(name) for name in ("/game-1", "/game-22", "/Game-1", "/game-x")] == [
+        True,
+        True,
+        True,
+        False,
+    ]
+    assert [events.names(name) for name in ("/", "/game-1", "/game-22")] == [True, True, False]
+
+
+def test_a_pattern_of_bytes_matches_no_namespace(events: Events) -> None:
+    with pytest.raises(EventError, match="pattern of bytes"):
+        events.on_message(namespace=re.compile(b"/game"))
+
+
 def test_failed_decoration_declares_nothing(events: Events) -> None:
     with pytest.raises(EventError):
         events.on_connect(namespace="/admin")(two)
     assert not events.declares("/admin")
 
 
-@pytest.mark.parametrize("name", [*ALL, "on_event"])
+@pytest.mark.parametrize("name", [*ALL, *CATCH_ALL, "on_event", "connection_middleware", "packet_middleware"])
 def test_face(name: str) -> None:
     assert getattr(webpy_socketio, name) == getattr(EVENTS, name)
     assert name in webpy_socketio.__all__
@@ -498,6 +551,62 @@ def test_namespace_renamed(project: Project, events: Events) -> None:
     assert events.declares("/new")
     assert names(events.on_message, namespace="/old") == []
     assert not events.declares("/old")
+
+
+CLASS = """
+from webpy_socketio.class_namespaces import make_on_namespace
+on_namespace = make_on_namespace(events)
+
+@on_namespace("/chat")
+class Chat:
+    def on_message(self, message): return NUMBER
+    def on_move(self): return NUMBER
+"""
+
+
+def answers(events: Events) -> list[Any]:
+    """What a client of the namespace by class is answered, and how many handlers there are."""
+    client = TestServer(events).client()
+    assert client.connect("/chat")
+    handlers = events.on_message.of("/chat") + events.named["move"].of("/chat")
+    return [client.call(name, *args, namespace="/chat") for name, args in (("message", "x"), ("move", ()))] + [
+        len(handlers)
+    ]
+
+
+def test_class_loaded_again(project: Project, events: Events) -> None:
+    project.write(f"NUMBER = 1{CLASS}")
+    project.run()
+    assert answers(events) == [[1], [1], 2]
+    for number in (2, 3):
+        project.write(f"NUMBER = {number}{CLASS}")
+        project.load()
+        assert answers(events) == [[number], [number], 2]
+    project.run()
+    assert answers(events) == [[3], [3], 2]
+
+
+def test_class_loaded_again_while_a_client_is_connected(project: Project, events: Events) -> None:
+    project.write(f"NUMBER = 1{CLASS}")
+    project.load()
+    client = TestServer(events).client()
+    assert client.connect("/chat")
+    assert client.call("move", namespace="/chat") == [1]
+    project.write(f"NUMBER = 2{CLASS}")
+    project.load()
+    assert client.call("move", namespace="/chat") == [2]
+
+
+def test_namespace_of_a_class_removed(project: Project, events: Events) -> None:
+    server = TestServer(events)
+    project.write(f"NUMBER = 1{CLASS}")
+    project.load()
+    client = server.client()
+    assert client.connect("/chat")
+    client.disconnect("/chat")
+    project.write(ONE)
+    project.load()
+    assert not client.connect("/chat"), "its namespace is gone, though somebody had been in it"
 
 
 def test_other_modules_keep_theirs(project: Project) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 
 import pytest
 
-from webpy_socketio import NoSocket, Refused, send
+from webpy_socketio import NoSocket, Refused, send, to
 from webpy_socketio.events import Events
+from webpy_socketio.identifiers import new_id
 from webpy_socketio.testing import TestClient, TestServer
 
 Calls = list[tuple[Any, ...]]
@@ -559,3 +561,258 @@ def test_no_format_means_no_log(events: Events, caplog: pytest.LogCaptureFixture
     caplog.set_level(logging.INFO, "webpy_socketio.messages")
     joined(TestServer(events, message_log_format=None)).send("hello")
     assert caplog.records == []
+
+
+# Catch-all handlers.
+
+
+def test_a_catch_all_sees_every_event_of_a_client_by_name(events: Events, server: TestServer) -> None:
+    calls: Calls = []
+    events.on_any(lambda request, socket, context, event, *args: calls.append((event, *args)))
+    events.on_message(lambda request, socket, context, message: "answer")
+    client = joined(server, "room-1")
+    assert client.call("message", "hi", "more") == ["answer"]
+    client.emit("unknown", 1, [2])
+    client.emit("message")
+    assert calls == [("message", "hi", "more"), ("unknown", 1, [2]), ("message",)]
+
+
+def test_a_catch_all_answers_what_nobody_else_does(events: Events, server: TestServer) -> None:
+    events.on_event("known")(lambda request, socket, context: "known")
+    events.on_any(lambda request, socket, context, event, *args: f"any {event}" if args else None)
+    client = joined(server)
+    assert client.call("known") == ["known"]
+    assert client.call("unknown") == []
+    assert client.call("unknown", 1) == ["any unknown"]
+
+
+def test_a_catch_all_refuses_before_the_others_run(events: Events, server: TestServer) -> None:
+    calls: Calls = []
+
+    @events.on_any
+    def guard(request: Any, socket: Any, context: Any, event: str, *args: Any) -> None:
+        raise Refused("closed today")
+
+    events.on_message(lambda request, socket, context, message: calls.append((message,)))
+    assert joined(server).call("message", 1) == [{"error": {"code": "refused", "message": "closed today"}}]
+    assert calls == []
+
+
+def test_a_catch_all_by_channel(events: Events, server: TestServer) -> None:
+    calls: Calls = []
+    events.on_any(channel="^room-")(lambda request, socket, context, event, *args: calls.append((event,)))
+    joined(server, "hall").emit("outside")
+    joined(server, "room-1").emit("inside")
+    assert calls == [("inside",)]
+
+
+def test_a_catch_all_of_outgoing_events(events: Events, server: TestServer) -> None:
+    calls: Calls = []
+
+    @events.on_any_outgoing
+    def note(request: Any, socket: Any, context: Any, event: str, *args: Any) -> None:
+        calls.append((context["name"], event, *args))
+
+    @events.on_connect
+    def connect(request: Any, socket: Any, context: Any) -> None:
+        context["name"] = socket.auth["name"]
+        socket.send("welcome")
+
+    a, b = server.client(), server.client()
+    a.connect(auth={"name": "a"})
+    b.connect(auth={"name": "b"})
+    b.subscribe("room")
+    events.on_event("speak")(lambda request, socket, context: socket.send_and_broadcast("all") or "acknowledged")
+    assert calls == [("a", "message", "welcome"), ("b", "message", "welcome")]
+    calls.clear()
+    assert a.call("speak") == ["acknowledged"]
+    assert calls == [("a", "message", "all"), ("b", "message", "all")]
+    calls.clear()
+    b.acknowledge["ask"] = lambda: "yes"
+    with server:
+        to("room").emit("news", 1)
+        assert to("room").call("ask") == ["yes"]
+        b.session.write = None
+        to().emit("position", volatile=True)
+        assert calls == [("b", "news", 1), ("b", "ask"), ("a", "position")]
+
+
+def test_a_failing_catch_all_of_outgoing_events_stops_nothing(events: Events, server: TestServer) -> None:
+    errors: Calls = []
+
+    @events.on_any_outgoing
+    def broken(request: Any, socket: Any, context: Any, *args: Any) -> None:
+        raise ValueError("broken")
+
+    events.on_error(lambda request, socket, context, error: errors.append((str(error),)))
+    client = joined(server)
+    with server:
+        to().send("x")
+        assert client.received == [["message", "x"]]
+    assert errors == [("broken",)]
+
+
+def test_a_catch_all_of_outgoing_events_may_put_the_client_out(events: Events, server: TestServer) -> None:
+    events.on_any_outgoing(lambda request, socket, context, *args: socket.disconnect())
+    clients = [joined(server), joined(server)]
+    with server:
+        to().send("x")
+        to().send("y")
+    assert [client.received for client in clients] == [[["message", "x"]]] * 2
+    assert [client.kicked for client in clients] == [["/"]] * 2
+
+
+# Namespaces by pattern.
+
+
+def test_namespaces_by_pattern_are_forgotten_when_empty(events: Events, server: TestServer) -> None:
+    calls: Calls = []
+    pattern = re.compile("/game-[0-9]+")
+    events.on_connect(namespace=pattern)(lambda request, socket, context: not socket.auth)
+    events.on_finish(namespace=pattern)(lambda request, socket, context: calls.append((socket.namespace,)))
+    table, members = server.node._namespaces, server.node.services.delivery._namespaces
+    clients = [server.client() for _ in range(3)]
+    for client in clients:
+        for number in range(50):
+            assert client.connect(f"/game-{number}")
+            assert client.subscribe("room", f"/game-{number}")
+    assert not server.client().connect("/game-x")
+    assert not server.client().connect("/game-99", {"token": "bad"})
+    assert (len(table), len(members)) == (50, 50)
+    with server:
+        to("room", namespace="/game-7").send("x")
+        assert [client.received for client in clients] == [[["message", "x"]]] * 3
+        clients[0].disconnect("/game-7")
+        assert (len(table), len(members)) == (50, 50)
+        to(namespace="/game-7").disconnect()
+        assert (len(table), len(members)) == (49, 49)
+        assert to(namespace="/game-7").send("nobody") == 0
+        assert clients[0].connect("/game-7"), "it is made anew"
+        for client in clients:
+            client.close()
+    assert (len(table), len(members)) == (0, 0)
+    assert len(calls) == 3 * 50 + 1
+
+
+def test_a_namespace_with_a_name_stays(events: Events, server: TestServer) -> None:
+    events.on_connect(namespace=re.compile("/.*"))(lambda request, socket, context: None)
+    events.on_connect(namespace="/named")(lambda request, socket, context: None)
+    client = server.client()
+    for namespace in ("/", "/named", "/other"):
+        assert client.connect(namespace)
+    client.close()
+    assert sorted(server.node._namespaces._table) == ["/", "/named"]
+
+
+def test_a_client_that_leaves_while_it_is_let_in_leaves_no_namespace(events: Events, server: TestServer) -> None:
+    client = server.client()
+    events.on_connect(namespace=re.compile("/x.*"))(lambda request, socket, context: client.close())
+    client.connect("/x1")
+    assert len(server.node._namespaces) == 0
+    assert server.node.services.delivery._namespaces == {}
+
+
+def test_one_client_is_in_so_many_namespaces_only(events: Events) -> None:
+    server = TestServer(events, max_namespaces=3)
+    events.on_connect(namespace=re.compile("/n.*"))(lambda request, socket, context: None)
+    client = server.client()
+    assert [client.connect(f"/n{number}") for number in range(5)] == [True] * 3 + [False] * 2
+    assert client.refusals["/n3"] == {"message": "Too many namespaces"}
+    client.disconnect("/n0")
+    assert client.connect("/n3")
+    assert server.client().connect("/n4")
+    assert client.connected
+
+
+def test_names_that_clients_make_up_are_bounded(events: Events) -> None:
+    server = TestServer(events, max_channel_length=10)
+    named = "/" + "named" * 10
+    events.on_connect(namespace=re.compile("/n.*"))(lambda request, socket, context: None)
+    events.on_connect(namespace=named)(lambda request, socket, context: None)
+    client = server.client()
+    assert client.connect("/n" + "a" * 8)
+    assert not client.connect("/n" + "a" * 9)
+    assert client.connect(named)
+
+
+def test_who_is_put_out_again_and_again_is_not_remembered_for_ever(events: Events) -> None:
+    server = TestServer(events, max_namespaces=5)
+    events.on_connect(namespace=re.compile("/n.*"))(lambda request, socket, context: socket.disconnect())
+    client = server.client()
+    for number in range(50):
+        client.connect(f"/n{number}")
+    assert len(client.session.peer._left) == 5
+    client.emit("late", namespace="/n49")
+    assert client.connected
+
+
+# Private channels.
+
+
+def test_a_stranger_cannot_subscribe_to_a_session_id(events: Events, server: TestServer) -> None:
+    asked: Calls = []
+    events.on_subscribe(lambda request, socket, context, channel: asked.append((channel,)))
+    victim, gone, stranger = joined(server), joined(server), joined(server)
+    gone.close()
+    names = [victim.sids["/"], gone.sids["/"], stranger.sids["/"], f"/chat#{victim.session.sid}", new_id()]
+    for name in names:
+        answer = stranger.call("__subscribe__", name)
+        assert answer == [
+            {"error": {"code": "invalid_channel", "message": "a session id is the name of a private channel"}}
+        ]
+    assert asked == []
+    with server:
+        to(victim.sids["/"]).send("for you")
+        to(gone.sids["/"]).send("for nobody")
+        assert victim.received == [["message", "for you"]]
+        assert stranger.received == []
+
+
+# In the middle of something.
+
+
+def test_the_end_of_one_namespace_may_put_the_client_out_of_another(events: Events, server: TestServer) -> None:
+    reasons: Calls = []
+    events.on_disconnect(lambda request, socket, context: to(namespace="/chat").disconnect())
+    events.on_disconnect(namespace="/chat")(
+        lambda request, socket, context: reasons.append((socket.namespace, str(socket.reason)))
+    )
+    client = joined(server)
+    assert client.connect("/chat")
+    with server:
+        client.close()
+    assert reasons == [("/chat", "server namespace disconnect")]
+    assert server.node.services.delivery._namespaces == {}
+
+
+def test_a_client_that_was_asked_loses_its_connection_and_is_refused(events: Events) -> None:
+    server = TestServer(events, recovery=True)
+    ends: Calls = []
+
+    @events.on_connect
+    def ask(request: Any, socket: Any, context: Any) -> bool:
+        socket.call("name")
+        client.close()
+        return False
+
+    events.on_finish(lambda request, socket, context: ends.append((str(socket.reason),)))
+    client = server.client()
+    client.acknowledge["name"] = lambda: "Ada"
+    client.connect()
+    assert ends == [("server namespace disconnect",)]
+    assert server.node.services.delivery._namespaces == {}
+    assert server.node._namespaces._table["/"].population == 0
+
+
+def test_a_server_that_stops_while_clients_are_waited_for(events: Events) -> None:
+    server = TestServer(events, recovery=True)
+    ends: Calls = []
+    events.on_disconnect(lambda request, socket, context: to().disconnect())
+    events.on_finish(lambda request, socket, context: ends.append((socket.sid,)))
+    clients = [joined(server) for _ in range(3)]
+    with server:
+        for client in clients:
+            client.close()
+        assert ends == [], "they may come back"
+    assert len(set(ends)) == len(ends) == 3
+    assert server.node.services.delivery._namespaces == {}

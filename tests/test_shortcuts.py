@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from webpy_socketio import NoSocket, UnsendableValue, broadcast, broadcast_channel, send
+from webpy_socketio import EventError, NoSocket, UnsendableValue, broadcast, broadcast_channel, send, to
 from webpy_socketio.events import Events
 from webpy_socketio.shortcuts import set_current
 from webpy_socketio.testing import TestClient, TestServer
@@ -62,10 +63,32 @@ def test_nobody_is_there(server: TestServer) -> None:
             attempt()
 
 
+def test_to_speaks_for_the_server_that_runs(server: TestServer) -> None:
+    a, b = joined(server, "room-1"), joined(server, "room-1", "/chat")
+    assert to("room-1").emit("x", 1) == 1
+    assert to("room-1", namespace="/chat").send("y") == 1
+    assert (a.received, b.received) == ([["x", 1]], [["message", "y"]])
+    assert to(excluding=a.sids["/"]).send("z") == 0
+    with TestServer(Events()):
+        assert to().send("another server") == 0
+
+
 def test_no_server_runs() -> None:
     set_current(None)
     with pytest.raises(NoSocket, match=r"no Socket\.IO server runs in this process"):
+        to("room-1")
+    with pytest.raises(NoSocket, match=r"no Socket\.IO server runs in this process"):
         broadcast("x")
+
+
+@pytest.mark.parametrize("name", [5, None, "", ["a"]])
+def test_names_that_are_none(server: TestServer, name: Any) -> None:
+    for attempt in (lambda: send(name, "x"), lambda: broadcast_channel("x", name), lambda: to(name)):
+        with pytest.raises(EventError):
+            attempt()
+    for attempt in (lambda: broadcast("x", namespace=name), lambda: send("a", "x", namespace=name)):
+        with pytest.raises(EventError):
+            attempt()
 
 
 def test_what_cannot_be_sent_fails_even_if_nobody_is_there(server: TestServer) -> None:

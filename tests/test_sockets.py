@@ -230,3 +230,187 @@ def test_an_ack_that_came_keeps_nobody_alive(stage: Stage) -> None:
     del client, socket
     gc.collect()
     assert reference() is None
+
+
+@pytest.mark.parametrize("callback", [5, "x", [print]])
+def test_a_callback_is_a_function(stage: Stage, callback: Any) -> None:
+    client, socket = stage.enter()
+    with pytest.raises(EventError, match="callback="):
+        socket.emit("ask", callback=callback)
+    assert client.received == []
+
+
+# Volatile sends.
+
+
+def test_volatile_is_sent_to_a_client_that_is_ready(stage: Stage) -> None:
+    client, socket = stage.enter()
+    socket.emit("position", 1, volatile=True)
+    assert client.received == [["position", 1]]
+    assert dropped(stage) == 0
+
+
+def test_volatile_is_dropped_and_counted_when_the_client_is_not_ready(stage: Stage) -> None:
+    client, socket = stage.enter()
+    write, client.session.write = client.session.write, None  # like a socket whose buffer is full
+    for number in range(3):
+        socket.emit("position", number, volatile=True)
+    assert (dropped(stage), len(client.session.outbox)) == (3, 0)
+    client.session.write = write
+    socket.emit("position", 3, volatile=True)
+    assert client.received == [["position", 3]]
+
+
+def test_volatile_to_a_poll_that_is_held_and_to_none(stage: Stage) -> None:
+    client, socket = stage.enter()
+    client.session.write = None
+    client.session.is_awaited = True
+    socket.emit("position", 1, volatile=True)
+    assert (len(client.session.outbox), dropped(stage)) == (1, 0)
+    socket.emit("position", 2, volatile=True)
+    assert (len(client.session.outbox), dropped(stage)) == (1, 1), "the held poll is answered with the first"
+
+
+def test_volatile_in_on_connect_waits_for_the_decision(stage: Stage) -> None:
+    stage.events.on_connect(lambda request, socket, context: socket.emit("position", 1, volatile=True))
+    client, _ = stage.enter()
+    assert client.received == [["position", 1]]
+
+
+def test_volatile_to_who_left_the_namespace_is_dropped(stage: Stage) -> None:
+    """Though the connection, which may carry other namespaces, still stands."""
+    client, socket = stage.enter()
+    client.disconnect()
+    client.connect()
+    socket.emit("position", 1, volatile=True)
+    assert (client.received, dropped(stage)) == ([], 1)
+
+
+def test_volatile_with_a_callback_that_is_dropped_expects_nothing(stage: Stage) -> None:
+    client, socket = stage.enter()
+    client.session.write = None
+    socket.emit("ask", callback=lambda answer: None, volatile=True)
+    stage.server.hub.deadlines.expire(100)
+    assert stage.server.hub.counters.expired_acks == 0
+
+
+def dropped(stage: Stage) -> int:
+    """How many volatile events were dropped."""
+    return stage.server.node.services.counters.dropped_volatile
+
+
+# Work that ends with the connection.
+
+
+class Greenlets:
+    """Stands for a runner whose spawned functions wait until the test runs them."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.jobs: list[Callable[[], object]] = []
+        self.killed: list[Callable[[], object]] = []
+        stage.server.spawn = self.spawn  # type: ignore[method-assign]
+
+    def spawn(self, job: Callable[[], object]) -> Callable[[], None]:
+        self.jobs.append(job)
+        return lambda: self.killed.append(job)
+
+
+def test_spawned_work_gets_its_arguments(stage: Stage) -> None:
+    done: list[Any] = []
+    _, socket = stage.enter()
+    socket.spawn(lambda *args: done.append(args), 1, "two")
+    assert done == [(1, "two")]
+
+
+def test_spawned_work_that_fails_reaches_on_error(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    client, socket = stage.enter()
+    socket.spawn(lambda: 1 / 0)
+    assert [type(error) for error in stage.errors] == [ZeroDivisionError]
+    assert "a spawned function raised ZeroDivisionError" in caplog.text
+    assert client.connected
+
+
+@pytest.mark.parametrize("end", ["close", "disconnect", "kick"])
+def test_spawned_work_ends_with_the_connection(stage: Stage, end: str) -> None:
+    greenlets = Greenlets(stage)
+    client, socket = stage.enter()
+    for _ in range(3):
+        socket.spawn(lambda: None)
+    greenlets.jobs[1]()
+    assert greenlets.killed == []
+    {"close": client.close, "disconnect": client.disconnect, "kick": socket.disconnect}[end]()
+    assert greenlets.killed == [greenlets.jobs[0], greenlets.jobs[2]], "what has ended is not ended again"
+    with pytest.raises(Disconnected, match="the connection is over"):
+        socket.spawn(lambda: None)
+
+
+def test_spawned_work_of_a_client_that_is_refused(stage: Stage) -> None:
+    greenlets = Greenlets(stage)
+
+    @stage.events.on_connect
+    def connect(request: Any, socket: Socket, context: Any) -> bool:
+        socket.spawn(lambda: None)
+        return False
+
+    client = stage.server.client()
+    assert not client.connect()
+    assert greenlets.killed == greenlets.jobs
+    with pytest.raises(Disconnected):
+        stage.sockets[0].spawn(lambda: None)
+
+
+def test_spawned_work_of_a_client_that_leaves_while_it_is_let_in(stage: Stage) -> None:
+    greenlets = Greenlets(stage)
+
+    @stage.events.on_connect
+    def connect(request: Any, socket: Socket, context: Any) -> None:
+        socket.spawn(lambda: None)
+        client.close()
+        with pytest.raises(Disconnected):
+            socket.spawn(lambda: None)
+
+    client = stage.server.client()
+    client.connect()
+    assert len(greenlets.jobs) == 1
+    assert greenlets.killed == greenlets.jobs
+    assert stage.errors == []
+
+
+def test_spawned_work_that_has_not_begun_does_not_begin_any_more(stage: Stage) -> None:
+    done: list[str] = []
+
+    @stage.events.on_message
+    def work(request: Any, socket: Socket, context: Any, message: str) -> None:
+        socket.spawn(done.append, message)
+        if message == "leave":
+            socket.disconnect()
+
+    client, _ = stage.enter()
+    client.send("stay")
+    client.send("leave")
+    assert done == ["stay"]
+
+
+def test_at_the_end_nothing_is_spawned_any_more(stage: Stage) -> None:
+    stage.events.on_disconnect(lambda request, socket, context: socket.spawn(print))
+    client, _ = stage.enter()
+    client.close()
+    assert [type(error) for error in stage.errors] == [Disconnected]
+
+
+@pytest.mark.parametrize("function", [None, 5, "work"])
+def test_what_is_spawned_is_a_function(stage: Stage, function: Any) -> None:
+    _, socket = stage.enter()
+    with pytest.raises(EventError, match="spawn takes a function"):
+        socket.spawn(function)
+
+
+def test_what_spawns_keeps_nobody_alive(stage: Stage) -> None:
+    client, socket = stage.enter()
+    socket.spawn(lambda: None)
+    reference = weakref.ref(socket)
+    client.close()
+    stage.sockets.clear()
+    del client, socket
+    gc.collect()
+    assert reference() is None

@@ -51,13 +51,13 @@ class AckDesk:
 class Ballot:
     """The answers to one broadcast: complete when everybody who got it has answered or is gone."""
 
-    __slots__ = ("_done", "_expected", "answers", "is_incomplete")
+    __slots__ = ("_done", "_expected", "answers", "left")
 
     def __init__(self, done: Callable[[], None]) -> None:
         #: One for each socket that answered, in the order they came: the value, or a list if it was not just one.
         self.answers: list[Any] = []
-        #: Whether somebody left without an answer.
-        self.is_incomplete = False
+        #: How many left without an answer.
+        self.left = 0
         self._expected: set[str] = set()
         self._done = done
 
@@ -82,7 +82,7 @@ class Ballot:
         """Wait for this one no longer."""
         if sid in self._expected:
             self._expected.remove(sid)
-            self.is_incomplete = True
+            self.left += 1
             self._check()
 
     def _check(self) -> None:

@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 from collections.abc import Callable
@@ -44,13 +45,19 @@ def bind_class(events: Events, namespace: str | re.Pattern[str], cls: Any) -> No
         ) from None
     except ValueError:
         pass  # Python does not tell; then its first use will
-    methods = {name: getattr(cls, name) for name in dir(cls) if name.startswith(PREFIX)}
-    if not methods:
+    if inspect.isabstract(cls):
+        raise EventError(f"{cls.__qualname__} cannot be a namespace: it is abstract, so no object of it is made")
+    if not cls.__dictoffset__ and not hasattr(cls, "socket"):
+        raise EventError(f"{cls.__qualname__} cannot be a namespace: its __slots__ have no place for 'socket'")
+    bound = [(_event(events, name), _method(cls, name)) for name in dir(cls) if name.startswith(PREFIX)]
+    if not bound:
         raise EventError(
             f"{cls.__qualname__} has no method on_connect, on_message, on_<event>, so it can handle nothing"
         )
-    for name, method in methods.items():
-        _event(events, name).bind(method, _calling(cls, method), namespace, leading=1)
+    for event, method in bound:
+        event.check(method, leading=1)  # all of them, before one is bound
+    for event, method in bound:
+        event.bind(method, _calling(cls, method), namespace, leading=1)
 
 
 def make_on_namespace(events: Events) -> Callable[[str | re.Pattern[str]], Callable[[C], C]]:
@@ -75,6 +82,12 @@ def make_on_namespace(events: Events) -> Callable[[str | re.Pattern[str]], Calla
     return on_namespace
 
 
+def _method(cls: type, name: str) -> Any:
+    if isinstance(inspect.getattr_static(cls, name), (staticmethod, classmethod)):
+        raise EventError(f"{cls.__qualname__}.{name} must be a method of the object: it is called with self")
+    return getattr(cls, name)
+
+
 def _event(events: Events, name: str) -> Event:
     if name in OF_THE_SOCKET:
         event: Event = getattr(events, name)
@@ -85,10 +98,10 @@ def _event(events: Events, name: str) -> Event:
 def _calling(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
     """Return a handler that calls a method of the connection's own object."""
 
+    @functools.wraps(method, ("__module__", "__qualname__"), ())
     def handler(request: dict[str, Any], socket: Any, context: dict[str, Any], *args: Any) -> Any:
         return method(_instance(cls, socket), *args)
 
-    handler.__module__, handler.__qualname__ = method.__module__, method.__qualname__
     return handler
 
 
@@ -99,5 +112,6 @@ def _instance(cls: type, socket: Any) -> Any:
     if instance is None:
         instance = cls()
         instance.socket = socket
-        socket.instances[cls] = instance
+        # Another handler may have made one while this one was waiting for something.
+        instance = socket.instances.setdefault(cls, instance)
     return instance

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from .acks import AckDesk, Ballot
 from .channels import Member, Membership
@@ -67,10 +67,12 @@ class Delivery:
         selection, data, volatile = envelope
         prepared = self._prepare(selection.namespace, data, None)
         members = self._select(selection)
+        if volatile:
+            members = self._send_if_ready(members, prepared)
         if self._events.on_any_outgoing.is_bound:
             self._note_outgoing(members, data)
         if volatile:
-            return self._deliver_if_ready(members, prepared)
+            return len(members)
         if self._history is not None:
             return self._deliver_and_keep(members, prepared, selection, self._history)
         reached = 0
@@ -93,7 +95,10 @@ class Delivery:
         members = [member for member in self._select(selection) if member.connected]
         if self._events.on_any_outgoing.is_bound:
             self._note_outgoing(members, data)
-        ballot.expect([member.sid for member in members if member.link.send(prepared)])
+        ballot.expect([member.sid for member in members])  # before the first can answer
+        for member in members:
+            if not member.link.send(prepared):
+                ballot.leave(member.sid)
         return ack_id
 
     def stop_asking(self, ack_id: int) -> None:
@@ -133,13 +138,9 @@ class Delivery:
         membership = self._namespaces.get(selection.namespace)
         return [] if membership is None else membership.select(selection.channels, selection.excluded)
 
-    def _deliver_if_ready(self, members: Iterable[Member], prepared: Prepared) -> int:
-        reached = 0
-        for member in members:
-            if member.link.send_if_ready(prepared):
-                reached += 1
-            else:
-                self._counters.dropped_volatile += 1
+    def _send_if_ready(self, members: Sequence[Member], prepared: Prepared) -> list[Member]:
+        reached = [member for member in members if member.link.send_if_ready(prepared)]
+        self._counters.dropped_volatile += len(members) - len(reached)
         return reached
 
     def _deliver_and_keep(

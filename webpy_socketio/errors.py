@@ -1,7 +1,7 @@
 """Every exception of this package, in one tree::
 
 SocketIOError
-├── EventError           a handler was declared wrongly (told at decoration)
+├── EventError           a handler was declared wrongly (told at decoration), or a call names what cannot be
 ├── SettingsError        an option is unknown or has an impossible value (told at start-up)
 ├── NoSocket             nobody is there to receive what was sent
 ├── Refused              raised by *your* handlers: the client is told why
@@ -26,7 +26,7 @@ class SocketIOError(Exception):
 
 
 class EventError(SocketIOError):
-    """An event handler was declared in a way that cannot work."""
+    """An event handler was declared, or something was asked for, in a way that cannot work."""
 
 
 class SettingsError(SocketIOError):

@@ -25,6 +25,7 @@ from .wire.socketio import RESERVED_EVENTS
 
 F = TypeVar("F", bound=Callable[..., Any])
 UNLIMITED = 1_000_000
+NOT_CALLED = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
 #: What every handler is called with first.
 LEADING = ("request", "socket", "context")
 
@@ -132,7 +133,7 @@ class Event:
 
         :param called: what is called in its place, with request, socket, context and what the event has.
         """
-        fewest, most = self._check(declared, leading)
+        fewest, most = self.check(declared, leading)
         run = _current_run()
         if run is None or self._owner.begin(run):
             self._handlers.append(Handler(called, namespace, pattern, fewest, most, self._shape, run))
@@ -171,12 +172,15 @@ class Event:
         except (re.error, TypeError, OverflowError, RecursionError) as error:
             raise EventError(f"{self.name}: channel={channel!r} is not a regular expression: {error}") from None
 
-    def _check(self, function: Callable[..., Any], leading: int) -> tuple[int, int]:
-        """Return how many arguments of the event a handler takes, beyond the leading ones."""
+    def check(self, function: Callable[..., Any], leading: int) -> tuple[int, int]:
+        """Return how many arguments of the event a handler takes, beyond the leading ones.
+
+        Raises EventError if it could never be called.
+        """
         if not callable(function):
             raise EventError(f"{self.name} decorates a function, not {function!r}; options go by name: channel=...")
         name = getattr(function, "__qualname__", repr(function))
-        if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        if any(is_kind(function) for is_kind in NOT_CALLED):
             raise EventError(f"{name} cannot handle {self.name}: it is called, not awaited or iterated; use plain def")
         try:
             parameters = inspect.signature(function).parameters.values()

@@ -44,7 +44,7 @@ class Namespace:
         refusal = self._refusal_of_connection(socket)
         if refusal is None:
             socket.accept()
-        elif socket.connected:  # a handler called the client before another refused it
+        elif socket.admitted:  # a handler called the client before another refused it
             socket.disconnect()
         else:
             self._turn_away(socket, refusal)
@@ -107,7 +107,7 @@ class Namespace:
 
         def let_in() -> bool:
             nonlocal was_asked
-            refusal = self._refusal(socket, handlers)
+            refusal = None if was_asked else self._refusal(socket, handlers)
             if refusal is not None:
                 raise refusal
             was_asked = True
@@ -121,7 +121,9 @@ class Namespace:
 
         def handle(*args: Any) -> Any:
             answer = self._dispatch(socket, name, list(args))
-            return answer[0] if len(answer) == 1 else tuple(answer) or None
+            # As a handler would have returned it: what is one value must come out as one again.
+            is_plain = len(answer) == 1 and answer[0] is not None and not isinstance(answer[0], tuple)
+            return answer[0] if is_plain else tuple(answer) or None
 
         try:
             return _as_arguments(around_packet(middleware, socket, name, handle)(*args))
@@ -290,10 +292,11 @@ class Namespaces:
     def enter(self, name: str) -> Namespace | None:
         """Return a namespace for one more socket, or None if no handler was bound to it, so that it does not exist."""
         namespace = self._table.get(name)
-        if namespace is None and self._services.events.declares(name):
+        if (namespace is None or not namespace.population) and not self._exists(name):
+            return None
+        if namespace is None:
             namespace = self._table[name] = Namespace(name, self._services)
-        if namespace is not None:
-            namespace.population += 1
+        namespace.population += 1
         return namespace
 
     def report(self, socket: Socket, error: BaseException, where: str) -> None:
@@ -306,6 +309,10 @@ class Namespaces:
         namespace.population -= 1
         if not namespace.population and not self._services.events.names(namespace.name):
             del self._table[namespace.name]
+
+    def _exists(self, name: str) -> bool:
+        events, longest = self._services.events, self._services.settings.max_channel_length
+        return events.names(name) or (len(name) <= longest and events.declares(name))
 
 
 def _error(code: str, message: str, data: Any = None) -> list[Any]:

@@ -39,7 +39,7 @@ class Peer(Conversation):
         self._namespaces = namespaces
         self._services = services
         self._sockets: dict[str, tuple[Socket, Namespace]] = {}
-        self._left: set[str] | None = None
+        self._left: dict[str, None] | None = None
         self._assembler: Assembler | None = None
         self._size = 0  # bytes of the message that is being read
 
@@ -65,14 +65,16 @@ class Peer(Conversation):
     def end(self, reason: Reason) -> None:
         """The connection is over: every namespace ends, after the events that came before, or waits for its client."""
         recovery = self._services.recovery
-        for name, (socket, _) in list(self._sockets.items()):
+        sockets = [socket for socket, _ in self._sockets.values()]
+        # The handlers of one socket's end may run at once, and put out another.
+        for socket in filter(self._is_current, sockets):
             if recovery is not None and socket.pid is not None and reason.is_recoverable:
                 socket.pause(reason)
             else:
-                self._end(name, reason)
+                self._end(socket.namespace, reason)
         self._assembler = None
         if recovery is not None:
-            for socket, _ in list(self._sockets.values()):
+            for socket in filter(self._is_current, sockets):
                 recovery.wait_for(socket, self._services.runner.now())
 
     def _dispatch(self, packet: SocketPacket) -> None:
@@ -119,7 +121,7 @@ class Peer(Conversation):
             self._turn_away(name, "Invalid namespace")
             return
         if self._left is not None:
-            self._left.discard(name)
+            self._left.pop(name, None)
         socket = Socket(dialect.socket_id(self.session.sid, name), name, auth, self._services, self)
         self._sockets[name] = socket, namespace
         self.inbox.put(self._size, self._join, socket, namespace)
@@ -159,7 +161,7 @@ class Peer(Conversation):
             self.joined = True
             self._sockets[name] = socket, namespace
             if self._left is not None:
-                self._left.discard(name)
+                self._left.pop(name, None)
             recovery.welcome(pid)
             socket.resume(self, auth, missed)
         if before.is_busy:
@@ -187,10 +189,11 @@ class Peer(Conversation):
     def leave(self, socket: Socket, reason: Reason) -> None:
         """The server puts the client out of a namespace, or does not wait for it any longer."""
         if self._is_current(socket):
-            if self._left is None:
-                self._left = set()
             # What the client still sends to a namespace that the server put it out of is not its fault.
-            self._left.add(socket.namespace)
+            self._left = self._left or {}
+            self._left[socket.namespace] = None
+            if len(self._left) > self._services.settings.max_namespaces:
+                del self._left[next(iter(self._left))]  # clients can make up any number of them
             self._end(socket.namespace, reason)
 
     def _end(self, name: str, reason: Reason) -> None:

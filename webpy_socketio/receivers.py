@@ -147,6 +147,7 @@ class Receiver:
             refusal = self.link.dialect.connect_error(self.namespace, message, data)
             prepared = Prepared(*encode_packet(refusal, 0))
             self._held = None
+            self._end_spawned()
             self.link.send(prepared)
 
     def deliver(self, packet: SocketPacket) -> None:
@@ -169,6 +170,7 @@ class Receiver:
         self.reason = reason
         self.connected = False
         self._abandon_acks()
+        self._services.desk.leave(self.sid)
 
     def resume(self, owner: Owner, auth: dict[str, Any], missed: Iterable[Kept]) -> None:
         """The client came back, on another connection: it gets what it missed, and is told that it goes on."""
@@ -202,10 +204,7 @@ class Receiver:
         if self._services.recovery is not None and self.pid is not None:
             self._services.recovery.forget(self.pid)
         self._abandon_acks()
-        spawned, self._spawned = self._spawned, None
-        for kill in list((spawned or {}).values()):
-            if kill is not None:
-                kill()
+        self._end_spawned()
 
     def forget(self) -> None:
         """Drop the channels: nobody will look at them again."""
@@ -239,15 +238,18 @@ class Receiver:
             if self._acks is not None and ack_id is not None:
                 self._acks.resolve(ack_id)
             raise
-        if services.events.on_any_outgoing.is_bound:
-            self.note_outgoing(data)
         is_kept = ack_id is None and not volatile
         if self._held is not None:
             self._held.append((prepared, is_kept))
         elif not volatile:
             self._transmit(prepared, is_kept)
-        elif not self.link.send_if_ready(prepared):
+        elif not (self.connected and self.link.send_if_ready(prepared)):
             services.counters.dropped_volatile += 1
+            if self._acks is not None and ack_id is not None:
+                self._acks.resolve(ack_id)
+            return
+        if services.events.on_any_outgoing.is_bound:
+            self.note_outgoing(data)
 
     def _transmit(self, prepared: Prepared, is_kept: bool) -> None:
         services = self._services
@@ -256,6 +258,12 @@ class Receiver:
             self.last_number = services.recovery.history.keep(selection, prepared, services.runner.now())
         if self.connected:
             self.link.send(prepared)
+
+    def _end_spawned(self) -> None:
+        spawned, self._spawned = self._spawned, None
+        for kill in list((spawned or {}).values()):
+            if kill is not None:
+                kill()
 
     def _abandon_acks(self) -> None:
         for listener in self._acks.abandon() if self._acks else ():

@@ -90,8 +90,8 @@ class Recovery:
 
     def drain(self) -> None:
         """Wait for nobody any more."""
-        for pid in list(self._absent):
-            self._sockets[pid].give_up()
+        for socket in [self._sockets[pid] for pid in self._absent]:  # the handlers of one may put out others
+            socket.give_up()
 
     def _expire(self, pid: str, now: float) -> None:
         if self._absent.get(pid, now + 1) <= now:

@@ -206,7 +206,7 @@ class Settings:
     max_outbox_packets: int = _option(50_000, _count)
     #: Namespaces that one client may be in.
     max_namespaces: int = _option(100, _count)
-    #: Characters in the name of a channel that a client subscribes to.
+    #: Characters in the name of a channel that a client subscribes to, or of a namespace that exists by a pattern.
     max_channel_length: int = _option(200, _count)
     #: Whether a client whose connection broke may come back to it, with its session id, channels and context, and get
     #: what it missed. Events then carry one more argument, which official clients of before 4.6 show to the page.

@@ -5,7 +5,7 @@ The functions speak for the server that started last in this process; a process 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from .errors import NoSocket
@@ -26,7 +26,7 @@ def current() -> Node | None:
     return _current
 
 
-def to(*channels: str, excluding: str | Sequence[str] = (), local: bool = False, namespace: str = "/") -> Target:
+def to(*channels: str, excluding: str | Iterable[str] = (), local: bool = False, namespace: str = "/") -> Target:
     """Return the sockets of a namespace, or of some channels of it, to send to or to do something to.
 
     :param channels: channels whose subscribers are meant, or session ids; none of them means everybody.

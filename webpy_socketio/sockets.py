@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from .acks import AckListener, answer_value
 from .envelope import Envelope, Selection
-from .errors import AckTimeout, Disconnected
+from .errors import AckTimeout, Disconnected, EventError
 from .receivers import Receiver
-from .targets import Target, check_event_name, select
+from .targets import Target, check_event_name, seconds_to_wait, select
 
 
 class SocketSession(NamedTuple):
@@ -45,6 +45,8 @@ class Socket(Receiver):
         Raises UnsendableValue for arguments that have no form on the wire, EventError for a reserved name.
         """
         check_event_name(event)
+        if callback is not None and not callable(callback):
+            raise EventError(f"callback={callback!r} is not a function")
         listener = None if callback is None else self._run_callback(callback)
         self._emit([event, *args], self._services.settings.ack_timeout, listener, volatile)
 
@@ -59,7 +61,7 @@ class Socket(Receiver):
         check_event_name(event)
         if self._held is not None:
             self.accept()
-        seconds = self._services.settings.ack_timeout if timeout is None else timeout
+        seconds = seconds_to_wait(timeout, self._services.settings.ack_timeout)
         waiter = self._services.runner.waiter()
         answers: list[Any] = []
 
@@ -79,14 +81,16 @@ class Socket(Receiver):
 
     # To others.
 
-    def to(self, *channels: str, excluding: str | Sequence[str] = (), local: bool = False) -> Target:
+    def to(self, *channels: str, excluding: str | Iterable[str] = (), local: bool = False) -> Target:
         """Return the other sockets of the namespace, or of these channels, to send to or to do something to.
 
         :param excluding: a channel or session id, or several: their sockets are not meant.
         :param local: only sockets of this process are meant.
+
+        Raises EventError for what cannot be the name of a channel.
         """
-        others = (excluding,) if isinstance(excluding, str) else excluding
-        return Target(self._services, select(self.namespace, channels, (self.sid, *others), local))
+        selection = select(self.namespace, channels, excluding, local)
+        return Target(self._services, selection._replace(excluded=(self.sid, *selection.excluded)))
 
     def broadcast(self, message: Any) -> None:
         """Send a message to everybody in the namespace but this client."""
@@ -115,9 +119,12 @@ class Socket(Receiver):
     def spawn(self, function: Callable[..., object], *args: Any) -> None:
         """Run a function in a greenlet of its own, which ends with the connection at the latest.
 
-        What it raises is reported as what a handler raises. Raises Disconnected if the connection is over.
+        What it raises is reported as what a handler raises. Raises Disconnected if the connection is over, EventError
+        for what is no function.
         """
-        if self.reason is not None and not self.is_attached:
+        if not callable(function):
+            raise EventError(f"spawn takes a function, and its arguments after it, not {function!r}")
+        if not self.is_attached and (self._held is None or self.reason is not None):
             raise Disconnected("the connection is over, and with it what it spawns")
         if self._spawned is None:
             self._spawned = {}

@@ -45,7 +45,7 @@ class Subscriptions:
         after = self._after.pop(channel, -1)
         if after == -1:
             return False
-        if history is not None and after is not None:
+        if history is not None and after is not None and after < history.last_number:
             oldest = history.first_number
             ended = [past for past in self._ended or () if past.until >= oldest]
             self._ended = [*ended, _Ended(channel, after, history.last_number)]

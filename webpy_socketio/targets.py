@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .acks import Ballot
@@ -11,6 +11,9 @@ from .errors import AckTimeout, EventError
 from .identifiers import is_private
 from .services import Services
 from .wire.socketio import RESERVED_EVENTS
+
+#: Seconds. More would be more than a thread can wait.
+LONGEST_WAIT = 1e9
 
 
 class Target:
@@ -51,19 +54,23 @@ class Target:
         """
         check_event_name(event)
         services = self._services
-        seconds = services.settings.ack_timeout if timeout is None else timeout
+        seconds = seconds_to_wait(timeout, services.settings.ack_timeout)
         envelope = Envelope(self._selection, [event, *args])
         waiter = services.runner.waiter()
         ballot = Ballot(waiter.set)
         question = services.runner.call(lambda: services.backplane.ask(envelope, ballot))
-        in_time = waiter.wait(seconds)
-        services.runner.call(lambda: services.backplane.stop_asking(question))
-        if not in_time or ballot.is_incomplete:
-            services.counters.expired_acks += ballot.missing
-            problem = (
-                f"only {len(ballot.answers)} acknowledged {event!r}; {ballot.missing} did not in {seconds} seconds"
+        is_complete = False
+        try:
+            is_complete = waiter.wait(seconds)
+        finally:
+            services.runner.call(lambda: self._stop_asking(question, ballot))
+        # The last answer may have come after the wait and before the question was closed.
+        if ballot.left or not (is_complete or waiter.wait(0)):
+            raise AckTimeout(
+                f"{len(ballot.answers)} acknowledged {event!r} within {seconds} seconds, {ballot.missing} did not, "
+                f"and {ballot.left} left",
+                ballot.answers,
             )
-            raise AckTimeout(problem, ballot.answers)
         return ballot.answers
 
     def sockets(self) -> list[SocketDetails]:
@@ -78,7 +85,8 @@ class Target:
         services.runner.call(lambda: services.backplane.subscribe(self._selection, channels))
 
     def unsubscribe(self, *channels: str) -> None:
-        """End the subscriptions of all to channels."""
+        """End the subscriptions of all to channels. Raises EventError."""
+        check_names(channels)
         services = self._services
         services.runner.call(lambda: services.backplane.unsubscribe(self._selection, channels))
 
@@ -87,9 +95,17 @@ class Target:
         services = self._services
         services.runner.call(lambda: services.backplane.disconnect(self._selection))
 
+    def _stop_asking(self, question: int, ballot: Ballot) -> None:
+        self._services.backplane.stop_asking(question)
+        self._services.counters.expired_acks += ballot.missing
 
-def select(namespace: str, channels: Sequence[str], excluding: str | Sequence[str], local: bool) -> Selection:
-    """Return who is meant. Raises EventError for what cannot be the name of a channel."""
+
+def select(namespace: str, channels: Sequence[str], excluding: str | Iterable[str], local: bool) -> Selection:
+    """Return who is meant. Raises EventError for what cannot be the name of a namespace or of a channel."""
+    if not isinstance(namespace, str) or not namespace.startswith("/"):
+        raise EventError(f"namespace={namespace!r} is not a namespace; one starts with a slash, like '/admin'")
+    if not isinstance(excluding, Iterable):
+        raise EventError(f"excluding={excluding!r} names neither a channel nor a session id, nor several of them")
     excluded = (excluding,) if isinstance(excluding, str) else tuple(excluding)
     for name in (*channels, *excluded):
         if not isinstance(name, str) or not name:
@@ -103,10 +119,25 @@ def check_event_name(event: str) -> None:
         raise EventError(f"{event!r} cannot be the name of an event: choose another")
 
 
-def check_channels(channels: Sequence[str]) -> None:
-    """Raise EventError for what cannot be the name of a channel that somebody subscribes to."""
+def check_names(channels: Sequence[str]) -> None:
+    """Raise EventError for what cannot be the name of a channel."""
     for channel in channels:
         if not isinstance(channel, str) or not channel:
             raise EventError(f"a channel has a name, not {channel!r}")
+
+
+def check_channels(channels: Sequence[str]) -> None:
+    """Raise EventError for what cannot be the name of a channel that somebody subscribes to."""
+    check_names(channels)
+    for channel in channels:
         if is_private(channel):
             raise EventError(f"{channel!r} is the private channel of a session id: nobody subscribes to it")
+
+
+def seconds_to_wait(timeout: float | None, default: float) -> float:
+    """Return how long to wait. Raises EventError for what is no number of seconds."""
+    if timeout is None:
+        return default
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout != timeout:
+        raise EventError(f"timeout={timeout!r} is not a number of seconds")
+    return min(max(timeout, 0), LONGEST_WAIT)

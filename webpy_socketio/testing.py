@@ -57,6 +57,8 @@ class _Waiter:
             if due is None or (end is not None and due > end):
                 break
             self._server.advance(max(0.0, due - self._server.now()))
+        if end is not None and not self._is_set:
+            self._server.advance(max(0.0, end - self._server.now()))
         return self._is_set
 
 
@@ -97,7 +99,7 @@ class TestServer:
         while deadlines.next is not None and deadlines.next <= target:
             self._time = max(self._time, deadlines.next)
             self.hub.expire()
-        self._time = target
+        self._time = max(self._time, target)  # a handler that waited may have let more of it pass
 
     # The contract of Runner.
 
@@ -118,9 +120,10 @@ class TestServer:
             self._running = False
 
     def spawn(self, job: Callable[[], object]) -> Callable[[], None]:
-        """Run a job at once; there is nothing that could be ended early."""
-        self.start(job)
-        return lambda: None
+        """Run a job at once, to its end; one that still waits for its turn can be ended early."""
+        jobs = [job]
+        self.start(lambda: [job() for job in tuple(jobs)])
+        return jobs.clear
 
     def waiter(self) -> _Waiter:
         """Return something to wait on."""
@@ -169,6 +172,7 @@ class TestClient:
 
     def connect(self, namespace: str = "/", auth: dict[str, Any] | None = None) -> bool:
         """Join a namespace; tells whether it let this client in."""
+        self.refusals.pop(namespace, None)
         self._put(SocketPacket(SocketType.CONNECT, namespace, auth))
         return namespace in self.sids
 
@@ -198,6 +202,7 @@ class TestClient:
     def disconnect(self, namespace: str = "/") -> None:
         """Leave a namespace."""
         self._put(SocketPacket(SocketType.DISCONNECT, namespace))
+        self.sids.pop(namespace, None)
 
     def close(self) -> None:
         """Hang up."""

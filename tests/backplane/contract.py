@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from tests.fakes import FakeMember, make_delivery
+from webpy_socketio.acks import AckDesk, Ballot
 from webpy_socketio.backplane.contract import Backplane
 from webpy_socketio.delivery import Delivery
+from webpy_socketio.engine.deadlines import Deadlines
 from webpy_socketio.envelope import Envelope, Selection
 from webpy_socketio.errors import UnsendableValue
+from webpy_socketio.metrics import Counters
 from webpy_socketio.reasons import TRANSPORT_CLOSE
 from webpy_socketio.wire.prepared import Prepared
 
@@ -38,8 +41,12 @@ class BackplaneContract:
     factory: Callable[[], Backplane]
 
     @pytest.fixture
-    def delivery(self) -> Delivery:
-        return make_delivery()
+    def desk(self) -> AckDesk:
+        return AckDesk(Deadlines(), Counters())
+
+    @pytest.fixture
+    def delivery(self, desk: AckDesk) -> Delivery:
+        return make_delivery(desk=desk)
 
     @pytest.fixture
     def backplane(self, delivery: Delivery) -> Iterator[Backplane]:
@@ -146,3 +153,95 @@ class BackplaneContract:
         assert backplane.publish(message("x", "room", "a", "b")) == 0
         assert (gone.texts, ended.texts) == ([], [])
         assert here.texts == [as_text("hello")]
+
+    def test_exclusions_of_channels_and_ids(self, backplane: Backplane, delivery: Delivery) -> None:
+        a, b, c = FakeMember(delivery, "a", "one"), FakeMember(delivery, "b", "one", "two"), FakeMember(delivery, "c")
+        assert backplane.publish(message("x", excluded=("two", "c"))) == 1
+        assert backplane.publish(message("y", "one", "c", excluded=("a", "nobody"))) == 2
+        assert (a.texts, b.texts, c.texts) == ([as_text("x")], [as_text("y")], [as_text("y")])
+
+    def test_volatile(self, backplane: Backplane, delivery: Delivery) -> None:
+        ready, full = FakeMember(delivery, "a"), FakeMember(delivery, "b")
+        full.link.write = None
+        assert backplane.publish(message("x")._replace(volatile=True)) == 1
+        assert ready.texts == [as_text("x")]
+        assert len(full.link.outbox) == 0
+
+    def test_local(self, backplane: Backplane, delivery: Delivery) -> None:
+        member = FakeMember(delivery, "a", "one")
+        selection = Selection("/", ("one",), (), local=True)
+        assert backplane.publish(Envelope(selection, ["message", "x"])) == 1
+        assert member.texts == [as_text("x")]
+        assert [details.session_id for details in backplane.sockets(selection)] == ["a"]
+        backplane.subscribe(selection, ["two"])
+        assert member.done == [("subscribe", "two")]
+
+    # Questions.
+
+    def test_ask(self, backplane: Backplane, delivery: Delivery, desk: AckDesk) -> None:
+        asked, other = FakeMember(delivery, "a", "room"), FakeMember(delivery, "b", "room")
+        stranger = FakeMember(delivery, "c")
+        ballot = Ballot(lambda: None)
+        question = backplane.ask(Envelope(Selection("/", ("room",)), ["ask", 1]), ballot)
+        assert asked.received[0] is other.received[0], "one form for all"
+        assert stranger.received == []
+        ack_id = int(asked.texts[0][1 : asked.texts[0].index("[")])
+        assert asked.texts == [f'2{ack_id}["ask",1]']
+        for sid, answer in (("b", ["first"]), ("b", ["again"]), ("c", ["stranger"]), ("a", [])):
+            desk.answer(ack_id, sid, answer)
+        assert (ballot.answers, ballot.missing, ballot.left) == (["first", None], 0, 0)
+        backplane.stop_asking(question)
+        assert desk._ballots == {}
+
+    def test_asked_and_gone(self, backplane: Backplane, delivery: Delivery, desk: AckDesk) -> None:
+        FakeMember(delivery, "a")
+        gone, ended = FakeMember(delivery, "b"), FakeMember(delivery, "c")
+        ended.link.end(TRANSPORT_CLOSE)
+        ballot = Ballot(lambda: None)
+        backplane.ask(Envelope(Selection(), ["ask"]), ballot)
+        delivery.detach("/", gone, [])
+        assert (ballot.answers, ballot.missing, ballot.left) == ([], 1, 2)
+
+    def test_nobody_is_asked(self, backplane: Backplane) -> None:
+        done: list[bool] = []
+        backplane.stop_asking(backplane.ask(Envelope(Selection(), ["ask"]), Ballot(lambda: done.append(True))))
+        assert done == [True]
+
+    def test_after_stop_asking_no_answer_counts(self, backplane: Backplane, delivery: Delivery, desk: AckDesk) -> None:
+        member = FakeMember(delivery, "a")
+        ballot = Ballot(lambda: None)
+        question = backplane.ask(Envelope(Selection(), ["ask"]), ballot)
+        backplane.stop_asking(question)
+        backplane.stop_asking(question)
+        desk.answer(int(member.texts[0][1:2]), "a", [1])
+        assert (ballot.answers, ballot.missing) == ([], 1)
+
+    @pytest.mark.parametrize("value", [{1}, float("nan"), [b"."] * 11])
+    def test_unsendable_questions(self, backplane: Backplane, delivery: Delivery, desk: AckDesk, value: Any) -> None:
+        member = FakeMember(delivery, "a")
+        with pytest.raises(UnsendableValue):
+            backplane.ask(Envelope(Selection(), ["ask", value]), Ballot(lambda: None))
+        assert (member.texts, desk._ballots) == ([], {})
+
+    # Operations.
+
+    def test_sockets(self, backplane: Backplane, delivery: Delivery) -> None:
+        member, absent = FakeMember(delivery, "a", "one", "two"), FakeMember(delivery, "b", "one")
+        FakeMember(delivery, "c", namespace="/chat")
+        member.context["name"] = "Ada"
+        absent.connected = False
+        (details,) = backplane.sockets(Selection())
+        assert (details.session_id, details.channels, details.context) == ("a", ["one", "two"], {"name": "Ada"})
+        assert details.context is not member.context
+        assert backplane.sockets(Selection("/", ("one",), ("two",))) == []
+
+    def test_operations(self, backplane: Backplane, delivery: Delivery) -> None:
+        a, b, c = FakeMember(delivery, "a", "one"), FakeMember(delivery, "b"), FakeMember(delivery, "c", "one")
+        elsewhere = FakeMember(delivery, "d", "one", namespace="/chat")
+        backplane.subscribe(Selection("/", ("one",)), ["x", "y"])
+        backplane.unsubscribe(Selection("/", (), ("c",)), ["x"])
+        backplane.disconnect(Selection("/", ("b", "one"), ("a",)))
+        assert a.done == [("subscribe", "x"), ("subscribe", "y"), ("unsubscribe", "x")]
+        assert b.done == [("unsubscribe", "x"), ("disconnect",)]
+        assert c.done == [("subscribe", "x"), ("subscribe", "y"), ("disconnect",)]
+        assert elsewhere.done == []

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from tests.backplane.contract import BackplaneContract, message
 from tests.fakes import FakeMember, make_delivery
+from webpy_socketio.acks import Ballot
 from webpy_socketio.backplane.contract import Backplane
 from webpy_socketio.backplane.memory import MemoryBackplane
 from webpy_socketio.delivery import Delivery
+from webpy_socketio.envelope import Selection
 
 
 class TestMemoryBackplane(BackplaneContract):
@@ -22,7 +24,15 @@ class TestMemoryBackplane(BackplaneContract):
         member = FakeMember(delivery, "a")
         backplane.stop(1.0)
         assert backplane.publish(message()) == 0
-        assert member.received == []
+        assert backplane.sockets(Selection()) == []
+        done: list[bool] = []
+        question = backplane.ask(message(), Ballot(lambda: done.append(True)))
+        backplane.stop_asking(question)
+        assert done == [True], "nobody is waited for"
+        for operation in (backplane.subscribe, backplane.unsubscribe):
+            operation(Selection(), ["x"])
+        backplane.disconnect(Selection())
+        assert (member.received, member.done) == ([], [])
 
     def test_two_processes_share_nothing(self, backplane: Backplane, delivery: Delivery) -> None:
         other_delivery = make_delivery()

@@ -109,7 +109,6 @@ VALUES: list[tuple[Any, bytes]] = [
     ([1, "2", {"3": [True]}], b'[1,"2",{"3":[true]}]'),
     ({"b": 1, "a": None}, b'{"b":1,"a":null}'),
     ({"": {"": []}}, b'{"":{"":[]}}'),
-    ({"_placeholder": True, "num": 0}, b'{"_placeholder":true,"num":0}'),
 ]
 
 
@@ -117,6 +116,10 @@ VALUES: list[tuple[Any, bytes]] = [
 def test_json(value: Any, text: bytes) -> None:
     assert encode_value(value) == (text, [])
     assert decode_value(text.decode()) == value
+
+
+def test_what_looks_like_a_binary_is_none_without_any() -> None:
+    assert encode_value({**PLACE, "num": 0}) == (b'{"_placeholder":true,"num":0}', [])
 
 
 ONE_WAY = [
@@ -248,6 +251,9 @@ UNSENDABLE = [
     ((1, NAN), "data[1]"),
     (Decimal("NaN"), "data"),
     ([Decimal("-Infinity")], "data[0]"),
+    ([b"x", {"a": {**PLACE, "num": 0}}], "data[1].a"),
+    ([{**PLACE, "num": 9}, b"x"], "data[0]"),
+    ([HUGE, PLACE, b"x"], "data[1]"),
 ]
 
 

@@ -28,6 +28,7 @@ MOST_PARTS = 1_000_000
 NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 #: Levels of lists and dicts in what a client sends: a little less than orjson can write back.
 MAX_DEPTH = 240
+FALSE_PLACEHOLDER = "has a key _placeholder, which beside binary values stands for one of them"
 TOO_DEEP = "is nested too deeply, or contains itself"
 
 
@@ -63,8 +64,13 @@ def _encode_uncommon(value: Any) -> tuple[bytes, list[bytes]]:
         text = orjson.dumps(value, default=convert, option=OPTIONS)
     except TypeError:
         attachments.clear()
-        return _encode_patiently(value, convert), attachments
-    _refuse_nan(value)
+        text = _encode_patiently(value, convert)
+    else:
+        _refuse_nan(value)
+    if attachments and text.count(b'"_placeholder":true') > len(attachments):
+        # Clients would look for an attachment that is not there, and drop the connection.
+        path, problem = _find(value, _placeholder_problem) or ("data", FALSE_PLACEHOLDER)
+        raise UnsendableValue(path, problem)
     return text, attachments
 
 
@@ -127,6 +133,10 @@ def _nan_problem(value: Any) -> str | None:
     if isinstance(value, float) and not math.isfinite(value):
         return f"{value} is not a number that can be sent"
     return None
+
+
+def _placeholder_problem(value: Any) -> str | None:
+    return FALSE_PLACEHOLDER if isinstance(value, dict) and value.get("_placeholder") is True else None
 
 
 def _problem_of(value: Any) -> str | None:
