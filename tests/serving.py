@@ -23,6 +23,9 @@ STOP_SECONDS = 15
 class Server:
     """A server process and where to reach it."""
 
+    #: Where the protocol under test answers.
+    path = "/socket.io/"
+
     def __init__(self, command: list[str], port: int, env: Mapping[str, str], cwd: Path = ROOT) -> None:
         self.port = port
         self.cwd = cwd

@@ -58,6 +58,8 @@ class Polling:
             self._park(connection)
         if session.state is State.PROBING and not session.outbox:
             gevent.sleep(UPGRADE_GRACE)
+            if session.transport != "polling":
+                return PollResult(BAD)  # it was sent after that packet, and only overtook it
         return self._answer()
 
     def post(self, body: bytes, is_binary: bool) -> PollResult:
