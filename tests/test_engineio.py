@@ -525,6 +525,8 @@ def test_settings_are_its_own_and_checked(world: World) -> None:
     assert (handshake["pingInterval"], handshake["upgrades"]) == (7000, [])
     with pytest.raises(SettingsError, match="Did you mean 'ping_interval'"):
         EngineIO(echo, ping_intervall=7)
+    with pytest.raises(SettingsError, match=r"app\.wsgifunc\(\)"):
+        EngineIO(echo, application=None)  # type: ignore[arg-type]
 
 
 # The end of the server.

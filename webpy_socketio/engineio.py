@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from .conversation import Conversation
-from .doors import Application, is_under, not_found
+from .doors import Application, check_application, is_under, not_found
 from .engine.deadlines import Deadlines
 from .engine.session import Session
 from .errors import UnsendableValue
@@ -102,6 +102,7 @@ class EngineIO:
         resource: str = "engine.io",
         **options: Any,
     ) -> None:
+        check_application(application)
         self.on_message = on_message
         self.on_open = on_open
         self.on_close = on_close
