@@ -321,6 +321,25 @@ def test_another_thread_may_send_and_close(world: World, transport: str) -> None
     client.wait_closed()
 
 
+def test_what_another_thread_sends_is_sent_where_the_connections_live(world: World) -> None:
+    here = world.serve()
+    client = open_websocket(here)
+    (seen,) = wait_for(lambda: list(world.diary.clients))
+    threads: list[int] = []
+    seen._session.write = lambda prepared: threads.append(threading.get_ident())
+    seen.send("from afar")
+    assert threads == [here.thread_id]
+    client.close()
+
+
+def test_a_client_need_not_join_anything(world: World) -> None:
+    socket = open_websocket(world.serve(connect_timeout=0.05))
+    assert socket.is_silent(0.1)
+    socket.send("4still here")
+    socket.receives("4still here")
+    socket.close()
+
+
 def test_a_client_is_forgotten_when_its_connection_is_over(world: World) -> None:
     here = world.serve()
     for transport in TRANSPORTS:
@@ -436,7 +455,12 @@ def test_functions_that_are_not_given_are_not_missed(world: World, transport: st
 # A client that is faster than its function.
 
 
-def test_reading_from_a_websocket_pauses_while_a_client_is_swamped(world: World) -> None:
+@pytest.mark.parametrize(
+    ("options", "size"), [({"max_inbox": 3}, 1), ({"max_payload": 1_000}, 900)], ids=["messages", "bytes"]
+)
+def test_reading_from_a_websocket_pauses_while_a_client_is_swamped(
+    world: World, options: dict[str, Any], size: int
+) -> None:
     free: list[bool] = []
     clients: list[Client] = []
 
@@ -446,12 +470,12 @@ def test_reading_from_a_websocket_pauses_while_a_client_is_swamped(world: World)
             gevent.sleep(0.002)
         client.send(message)
 
-    socket = open_websocket(world.serve(dawdle, max_inbox=3))
-    for number in range(50):
-        socket.send(f"4{number}")
+    socket = open_websocket(world.serve(dawdle, **options))
+    packets = [f"4{number:0{size}}" for number in range(50)]
+    socket.send(*packets)
     wait_for(lambda: clients and clients[0]._session.paused)
     free.append(True)
-    socket.receives(*(f"4{number}" for number in range(50)))
+    socket.receives(*packets)
     assert not clients[0]._session.paused
     socket.close()
 

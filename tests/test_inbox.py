@@ -141,6 +141,7 @@ def test_swamped_by_jobs_that_are_too_big(runner: Patient, inbox: Inbox) -> None
     assert not inbox.is_swamped(10, 101)
     runner.run_one()
     assert inbox.is_swamped(10, 40)
+    assert not inbox.is_swamped(10, 41)
     runner.run_one()
     assert not inbox.is_swamped(1, 1)
 

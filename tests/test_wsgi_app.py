@@ -91,6 +91,12 @@ def test_around_nothing_other_paths_are_not_found(serve: Callable[..., ServerHer
     client.close()
 
 
+def test_it_has_the_settings_of_its_server(serve: Callable[..., ServerHere]) -> None:
+    client = PollingClient(serve(SocketIOApp(page), ping_interval=7))
+    assert client.handshake["pingInterval"] == 7000
+    client.close()
+
+
 def test_the_scripts_for_pages_are_there_too(serve: Callable[..., ServerHere]) -> None:
     answer = Exchange(serve(SocketIOApp(page))).start("GET", "/socket.io/socket.io.js", {}).answer()
     assert (answer.status, answer.content_type.partition(";")[0]) == (200, "text/javascript")
