@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from webpy_socketio.acks import AckDesk
+from webpy_socketio.conversation import Conversation
 from webpy_socketio.delivery import Delivery
 from webpy_socketio.engine.deadlines import Deadlines
 from webpy_socketio.engine.session import Session, State
 from webpy_socketio.events import Events
 from webpy_socketio.history import History
+from webpy_socketio.hub import Converse
 from webpy_socketio.metrics import Counters
+from webpy_socketio.reasons import Reason
+from webpy_socketio.runner import Runner, Scope
 from webpy_socketio.settings import load_settings
 from webpy_socketio.wire.dialects import V4
 from webpy_socketio.wire.prepared import Prepared
@@ -69,3 +73,29 @@ class FakeMember:
     def note_outgoing(self, data: list[Any]) -> None:
         """Note it."""
         self.outgoing.append(data)
+
+
+class ListeningConversation(Conversation):
+    """A conversation that notes what it is told, and says nothing."""
+
+    def __init__(self, session: Session, request: dict[str, Any], scope: Scope | None, runner: Runner) -> None:
+        super().__init__(session, request, scope, runner)
+        self.joined = True
+        self.heard: list[Any] = []
+
+    def begin(self) -> None:
+        """Note it."""
+        self.heard.append("begin")
+
+    def receive(self, message: str | bytes) -> None:
+        """Note it."""
+        self.heard.append(message)
+
+    def end(self, reason: Reason) -> None:
+        """Note it."""
+        self.heard.append(reason)
+
+    @classmethod
+    def maker(cls, runner: Runner) -> Converse:
+        """What makes such conversations for a hub."""
+        return lambda session, request, scope: cls(session, request, scope, runner)

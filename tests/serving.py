@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
+
+import gevent
 
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ROOT / "tests" / "apps"
@@ -22,6 +27,9 @@ STOP_SECONDS = 15
 
 class Server:
     """A server process and where to reach it."""
+
+    #: Where the protocol under test answers.
+    path = "/socket.io/"
 
     def __init__(self, command: list[str], port: int, env: Mapping[str, str], cwd: Path = ROOT) -> None:
         self.port = port
@@ -107,3 +115,62 @@ def serve_node(script: Path, **env: object) -> Iterator[Server]:
     variables |= {"PORT": str(port), "NODE_PATH": str(CLIENTS / "node_modules")}
     with Server(["node", str(script)], port, variables) as server:
         yield server
+
+
+class ServerHere:
+    """A server in a thread of this process, so that a test can see what its application's functions see."""
+
+    def __init__(self, make: Callable[[], Any], path: str) -> None:
+        self.path = path
+        self.port = 0
+        #: gevent's server.
+        self.served: Any = None
+        self._make = make
+        self._started: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+        self._loop: Any = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    @property
+    def thread_id(self) -> int | None:
+        """The thread that serves."""
+        return self._thread.ident
+
+    def do(self, function: Callable[[], Any]) -> Any:
+        """Call a function in the server's loop, where nothing happens meanwhile, and return its result."""
+        results: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._loop.run_callback_threadsafe(lambda: results.put(function()))
+        return results.get(timeout=START_SECONDS)
+
+    def _run(self) -> None:
+        try:
+            self._loop = gevent.get_hub().loop
+            self.served = self._make()
+            self.served.start()
+        except BaseException as error:
+            self._started.put(error)
+            return
+        self.port = self.served.server_port
+        self._started.put(None)
+        self.served._stop_event.wait()
+        self.served.stop(1)
+
+    def __enter__(self) -> ServerHere:
+        self._thread.start()
+        error = self._started.get(timeout=START_SECONDS)
+        if error is not None:
+            raise error
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.do(self.served._stop_event.set)
+        self._thread.join(STOP_SECONDS)
+        assert not self._thread.is_alive(), "the server does not stop"
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 5) -> Any:
+    """Return what the condition gives, as soon as that is true."""
+    deadline = time.monotonic() + seconds
+    while not (result := condition()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.002)
+    return result

@@ -54,4 +54,4 @@ class Conversation(ABC):
 
     @abstractmethod
     def end(self, reason: Reason) -> None:
-        """The connection is over. Called once."""
+        """The connection is over. If it began to close before that, called then and, with nothing left to do, now."""

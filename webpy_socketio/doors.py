@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from .errors import SettingsError
 from .startup import read_settings, start_node
 from .wsgi import Door
 
@@ -32,6 +33,12 @@ def is_under(environ: Mapping[str, Any], resource: str) -> bool:
     """Whether a request's path begins with a resource's name."""
     path: str = environ.get("PATH_INFO", "")
     return path.startswith(f"/{resource}/")
+
+
+def check_application(application: object) -> None:
+    """Raise SettingsError for what is no WSGI application, rather than fail at the first request for it."""
+    if not callable(application):
+        raise SettingsError(f"{application!r} is no WSGI application; of web.py's, give app.wsgifunc()")
 
 
 def not_found(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -15,14 +15,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from .conversation import Conversation
-from .doors import Application, is_under, not_found
+from .doors import Application, check_application, is_under, not_found
 from .engine.deadlines import Deadlines
 from .engine.session import Session
 from .errors import UnsendableValue
 from .hub import Hub
-from .logs import logger
+from .logs import log_to_stderr, logger
 from .metrics import Counters
-from .reasons import SERVER_DISCONNECT, Reason
+from .reasons import FORCED_CLOSE, Reason
 from .runner import Runner, Scope
 from .startup import open_door, read_settings
 from .transports.workers import Workers
@@ -33,7 +33,7 @@ from .wsgi import Door
 class Client:
     """One client of the engine, from its handshake to its end."""
 
-    __slots__ = ("_hub", "_session", "reason", "request")
+    __slots__ = ("__weakref__", "_hub", "_session", "reason", "request")
 
     def __init__(self, session: Session, request: dict[str, Any], hub: Hub) -> None:
         #: The WSGI environ of its handshake.
@@ -51,22 +51,26 @@ class Client:
     def send(self, message: str | bytes) -> None:
         """Send a message, text or binary; dropped if the client is gone. Raises UnsendableValue for anything else.
 
-        In text, the character U+001E cannot reach a client of revision 4 by long-polling: there it separates messages.
+        Other OS threads may send, too. In text, the character U+001E cannot reach a client of revision 4 by
+        long-polling: there it separates messages.
         """
         if isinstance(message, str):
             try:
                 text = message.encode()
             except UnicodeEncodeError:
                 raise UnsendableValue("message", "has half of a surrogate pair, which is no character") from None
-            self._session.send(PreparedText(text))
+            prepared: Prepared = PreparedText(text)
         elif isinstance(message, bytes):
-            self._session.send(Prepared(None, [message]))
+            prepared = Prepared(None, [message])
         else:
             raise UnsendableValue("message", f"is a {type(message).__name__}; Engine.IO carries str and bytes")
+        session = self._session
+        self._hub.runner.call(lambda: session.send(prepared))
 
     def close(self) -> None:
         """Close the connection once what was sent before has been taken."""
-        self._hub.close(self._session, SERVER_DISCONNECT)
+        hub, session = self._hub, self._session
+        hub.runner.call(lambda: hub.close(session, FORCED_CLOSE))
 
 
 #: Called with a client and its message.
@@ -98,6 +102,7 @@ class EngineIO:
         resource: str = "engine.io",
         **options: Any,
     ) -> None:
+        check_application(application)
         self.on_message = on_message
         self.on_open = on_open
         self.on_close = on_close
@@ -117,8 +122,9 @@ class EngineIO:
 
     def drain(self) -> None:
         """Let nobody in any more, and end all connections. SocketIOServer does so when it stops."""
-        if self._door is not None:
-            self._door.hub.drain()
+        if self._door is None:  # a connection that is kept alive may still bring the first client
+            self._door = self._open()
+        self._door.hub.drain()
 
     @property
     def is_quiet(self) -> bool:
@@ -126,6 +132,7 @@ class EngineIO:
         return self._door is None or self._door.hub.is_quiet
 
     def _open(self) -> Door:
+        log_to_stderr()
         workers = Workers()
 
         def converse(session: Session, request: dict[str, Any], scope: Scope | None) -> Conversation:
@@ -156,10 +163,11 @@ class _Talk(Conversation):
         self._call(len(message), self._app.on_message, message)
 
     def end(self, reason: Reason) -> None:
-        """The connection is over."""
-        self._client.reason = reason
-        self._app.ending.add(self)
-        self._call(0, self._app.on_close)
+        """The connection is over, or has begun to close."""
+        if self._client.reason is None:
+            self._client.reason = reason
+            self._app.ending.add(self)
+            self._call(0, self._app.on_close)
 
     def _call(self, size: int, function: Callable[..., object] | None, *args: Any) -> None:
         if function is not None:

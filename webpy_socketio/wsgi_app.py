@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .doors import Application, door_of, is_under, not_found
+from .doors import Application, check_application, door_of, is_under, not_found
+from .logs import logger
+from .settings import load_settings
+from .wsgi import Door
 
 
 class SocketIOApp:
@@ -21,10 +24,21 @@ class SocketIOApp:
     """
 
     def __init__(self, application: Application = not_found, resource: str = "socket.io") -> None:
+        check_application(application)
         self._application = application
-        self._resource = resource.strip("/")
+        self._resource = load_settings({"resource": resource}).resource
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer a request."""
-        application = door_of(environ) if is_under(environ, self._resource) else self._application
-        return application(environ, start_response)
+        if not is_under(environ, self._resource):
+            return self._application(environ, start_response)
+        door = door_of(environ)
+        self._check_resource(door)
+        return door(environ, start_response)
+
+    def _check_resource(self, door: Door) -> None:
+        wanted = door.settings.resource
+        if wanted != self._resource and not door.warned_of_resource:
+            door.warned_of_resource = True
+            logger.warning("resource=%r is set, and pages are told so, but SocketIOApp answers under %r: "
+                           "give both the same", wanted, self._resource)  # fmt: skip

@@ -23,10 +23,10 @@ def servers() -> Iterator[StartServer]:
     running: dict[str, Server] = {}
     with ExitStack() as stack:
 
-        def serve_with(**settings: Any) -> Server:
-            key = repr(sorted(settings.items()))
+        def serve_with(app: str = "conformance", **settings: Any) -> Server:
+            key = repr((app, sorted(settings.items())))
             if key not in running:
-                running[key] = start_server(stack, settings)
+                running[key] = start_server(stack, settings, app)
             return running[key]
 
         yield serve_with

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from tests.conformance.wire import Answer
+import json
+import re
+from typing import Any
+
+from websockets.exceptions import WebSocketException
+
+from tests.conformance.wire import Address, Answer, WebSocketClient
 
 UNKNOWN = "0123456789abcdefghij"
 FORBIDDEN = "https://elsewhere.example"
@@ -10,6 +16,8 @@ ONE_BINARY = '451-["message",{"_placeholder":true,"num":0}]'
 ONE_BINARY_BACK = '451-["message-back",{"_placeholder":true,"num":0}]'
 #: The largest message that the server ``narrow`` takes, in bytes.
 LIMIT = 1000
+#: How often a test that looks for a race runs it.
+RACES = 20
 #: What the codes of Engine.IO's errors say.
 MESSAGES = {
     0: b"Transport unknown",
@@ -39,3 +47,19 @@ def echo(text: str) -> str:
 def sized(length: int) -> bytes:
     """An event of so many bytes, type and all."""
     return event("x" * (length - len(event("")))).encode()
+
+
+def assert_handshake(fields: dict[str, Any], upgrades: list[str]) -> None:
+    """Check the fields of an open packet, with the heartbeat of the published suites."""
+    others = dict(fields)
+    assert re.fullmatch(r"[A-Za-z0-9_-]{20,}", others.pop("sid"))
+    assert others == {"upgrades": upgrades, "pingInterval": 300, "pingTimeout": 200, "maxPayload": 1_000_000}
+
+
+def assert_no_websocket(server: Address, **query: str | None) -> None:
+    """Check for the end that the published suites wait for: a refusal, or a connection that is dropped."""
+    try:
+        client = WebSocketClient(server, **query)
+    except (WebSocketException, ConnectionError, json.JSONDecodeError):
+        return
+    client.drain()

@@ -25,7 +25,10 @@ NODE_NAMES = {
     "allow_upgrades": "allowUpgrades",
     "cookie": "cookie",
     "cors_origins": "cors",
+    "clients": "allowEIO3",
 }
+#: Where the applications answer, if not at Socket.IO's own path.
+PATHS = {"engine": "/engine.io/"}
 
 ours_only = pytest.mark.skipif(ON_NODE, reason="Socket.IO's own server does otherwise, on purpose or by mistake")
 
@@ -53,12 +56,16 @@ def miss(what: str) -> None:
     pytest.skip(what)
 
 
-def start_server(stack: ExitStack, settings: dict[str, Any]) -> Server:
-    """Start the application under test, on our server or on Node's."""
+def start_server(stack: ExitStack, settings: dict[str, Any], app: str = "conformance") -> Server:
+    """Start an application under test, on our server or on Node's."""
     if not ON_NODE:
-        return stack.enter_context(serve("conformance", **settings))
-    require_node()
-    return stack.enter_context(serve_node(APPS / "node_conformance.js", SETTINGS=json.dumps(node_settings(settings))))
+        server = stack.enter_context(serve(app, **settings))
+    else:
+        require_node()
+        translated = json.dumps(node_settings(settings))
+        server = stack.enter_context(serve_node(APPS / f"node_{app}.js", SETTINGS=translated))
+    server.path = PATHS.get(app, server.path)
+    return server
 
 
 def node_settings(settings: dict[str, Any]) -> dict[str, Any]:
@@ -71,5 +78,7 @@ def node_settings(settings: dict[str, Any]) -> dict[str, Any]:
             value = value.split(",")
         elif name == "cors_origins":
             value = {"origin": value if value == "*" else value.split(",")}
+        elif name == "clients":
+            value = "1-2" in value
         translated[NODE_NAMES[name]] = value
     return translated

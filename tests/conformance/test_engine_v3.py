@@ -7,54 +7,19 @@ import time
 
 import pytest
 
+from tests.conformance.old import BINARY, OldClient, join, payload, text_packet
 from tests.conformance.targets import ours_only
-from tests.conformance.wire import Answer, Exchange, WebSocketClient, polling_query, request, target
+from tests.conformance.wire import WebSocketClient, polling_query, request
 from tests.serving import Server
 
 pytestmark = ours_only  # Node's server under test has revision 3 switched off
-BINARY = "application/octet-stream"
 ECHO = b'52-["message",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]'
-
-
-def payload(*packets: str) -> bytes:
-    """Packets as a text payload: each after its length in UTF-16 code units."""
-    return "".join(f"{len(packet.encode('utf-16-le')) // 2}:{packet}" for packet in packets).encode()
-
-
-def text_packet(packet: bytes) -> bytes:
-    """A text packet in a binary payload: its length has a byte for each digit."""
-    return b"\x00" + bytes(int(digit) for digit in str(len(packet))) + b"\xff" + packet
-
-
-class OldClient:
-    """A polling session of revision 3."""
-
-    def __init__(self, server: Server, **query: str) -> None:
-        self.server = server
-        self.opening = request(server, "GET", polling_query(EIO="3", **query))
-        length, _, packet = self.opening.text.partition(":")
-        assert (int(length), packet[0]) == (len(packet), "0")
-        self.handshake = json.loads(packet[1:])
-        self.query = polling_query(EIO="3", sid=self.handshake["sid"])
-
-    def get(self) -> Answer:
-        return request(self.server, "GET", self.query)
-
-    def post(self, body: bytes, content_type: str = "text/plain;charset=UTF-8") -> Answer:
-        return request(self.server, "POST", self.query, {"Content-Type": content_type}, body)
-
-    def join(self) -> None:
-        """Take the connection to the main namespace, which comes unasked, and what its handler sends."""
-        body = self.get().body
-        while b'["auth"' not in body:
-            body += self.get().body
-        assert body == payload("40", '42["auth",{}]')
 
 
 @pytest.fixture
 def old(calm: Server) -> OldClient:
     client = OldClient(calm)
-    client.join()
+    join(client)
     return client
 
 
@@ -85,7 +50,7 @@ def test_binary_payloads_both_ways(old: OldClient) -> None:
 
 def test_base64_if_the_client_asks_for_it(calm: Server) -> None:
     client = OldClient(calm, b64="1")
-    client.join()
+    join(client)
     attachments = ("b4AQIDBA==", "b4CQ==")
     assert client.post(payload("4" + ECHO.decode(), *attachments)).body == b"ok"
     answer = client.get()
@@ -131,7 +96,7 @@ def test_malformed_payload(old: OldClient, body: bytes) -> None:
 
 
 def test_close(old: OldClient) -> None:
-    held = Exchange(old.server).start("GET", target(old.query), {})
+    held = old.hold_get()
     assert held.is_silent(0.05)
     assert old.post(b"1:1").body == b"ok"
     assert held.answer().body == b"1:6"
@@ -179,8 +144,8 @@ def test_namespace_with_credentials_in_its_query(calm: Server) -> None:
 def test_jsonp(calm: Server) -> None:
     opening = request(calm, "GET", polling_query(EIO="3", j="0", b64="1"))
     assert opening.content_type == "text/javascript;charset=utf-8"
-    payload = json.loads(opening.text.removeprefix("___eio[0](").removesuffix(");"))
-    sid = json.loads(payload.partition(":")[2][1:])["sid"]
+    opened = json.loads(opening.text.removeprefix("___eio[0](").removesuffix(");"))
+    sid = json.loads(opened.partition(":")[2][1:])["sid"]
     query = polling_query(EIO="3", j="1", sid=sid)
     packet = '42["message","a\\\\nb"]'
     form = {"Content-Type": "application/x-www-form-urlencoded"}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import re
 import time
 from typing import Any
 
@@ -19,6 +18,7 @@ from tests.conformance.phrases import (
     FORBIDDEN,
     MESSAGES,
     UNKNOWN,
+    assert_handshake,
     echo,
     event,
     is_refusal,
@@ -59,12 +59,6 @@ def test_polling_handshake(quick: Server) -> None:
 
 def test_websocket_handshake(quick: Server) -> None:
     assert_handshake(open_websocket(quick).handshake, [])
-
-
-def assert_handshake(fields: dict[str, Any], upgrades: list[str]) -> None:
-    sid = fields.pop("sid")
-    assert re.fullmatch(r"[A-Za-z0-9_-]{20,}", sid)
-    assert fields == {"upgrades": upgrades, "pingInterval": 300, "pingTimeout": 200, "maxPayload": 1_000_000}
 
 
 def test_handshake_is_compact_json_in_utf8(calm: Server) -> None:

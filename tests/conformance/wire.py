@@ -40,9 +40,10 @@ Packet = str | bytes
 
 
 class Address(Protocol):
-    """Whatever knows the port of a running server."""
+    """Whatever knows the port of a running server, and the path under which it is spoken to."""
 
     port: int
+    path: str
 
 
 class Answer(NamedTuple):
@@ -119,13 +120,20 @@ class Exchange:
 def request(
     server: Address, method: str, query: dict[str, str], headers: dict[str, str] | None = None, body: Any = None
 ) -> Answer:
-    """Make one HTTP request to Socket.IO's path and wait for the response."""
-    return Exchange(server).start(method, target(query), headers or {}, body).answer()
+    """Make one HTTP request to the server's path and wait for the response."""
+    return Exchange(server).start(method, target(query, server.path), headers or {}, body).answer()
 
 
-def target(query: dict[str, str]) -> str:
+def keep_asking(connection: http.client.HTTPConnection, method: str, where: str, body: Any = None) -> Answer:
+    """Make a request on a connection that stays open for the next, as browsers and fetch do."""
+    connection.request(method, where, body=body)
+    response = connection.getresponse()
+    return Answer(response.status, response.headers, response.read())
+
+
+def target(query: dict[str, str], path: str = PATH) -> str:
     """The request target for a query."""
-    return f"{PATH}?{urlencode(query)}" if query else PATH
+    return f"{path}?{urlencode(query)}" if query else path
 
 
 def let_read(server: Address) -> None:
@@ -216,7 +224,7 @@ class PollingClient(Client):
     def target(self, **changes: str | None) -> str:
         """The request target of this session, with changes."""
         query: dict[str, str | None] = {**self.query, "sid": self.sid, **changes}
-        return target({name: value for name, value in query.items() if value is not None})
+        return target({name: value for name, value in query.items() if value is not None}, self.server.path)
 
     def hold_get(self, headers: dict[str, str] | None = None, **query: str | None) -> Exchange:
         """Start a GET and leave it pending."""
@@ -301,7 +309,7 @@ class WebSocketClient(Client):
 
     def _connect(self, query: dict[str, str], headers: dict[str, str]) -> ClientConnection:
         opening = connect(
-            f"ws://127.0.0.1:{self.server.port}{target(query)}",
+            f"ws://127.0.0.1:{self.server.port}{target(query, self.server.path)}",
             additional_headers=headers,
             compression=None,
             proxy=None,
@@ -388,7 +396,7 @@ def probe(candidate: WebSocketClient) -> None:
 
 def refused_websocket(server: Address, query: dict[str, str], headers: dict[str, str] | None = None) -> Answer:
     """Ask for a WebSocket and return the HTTP response that came instead, after which the server hung up."""
-    stream = send_raw(server, upgrade_request(target(query), headers))
+    stream = send_raw(server, upgrade_request(target(query, server.path), headers))
     response = http.client.HTTPResponse(stream)
     response.begin()
     answer = Answer(response.status, response.headers, response.read())

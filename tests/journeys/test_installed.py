@@ -15,6 +15,7 @@ import requests
 import socketio
 
 from tests.conformance.targets import require_node
+from tests.samples import on_port, python_samples
 from tests.serving import CLIENTS, ROOT, Server, free_port
 
 PAGE = """
@@ -46,11 +47,8 @@ def python(request: pytest.FixtureRequest, packages: Path, tmp_path_factory: pyt
 @pytest.fixture(scope="module")
 def sample(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The sample as it stands in the README, but for the port, with a page for the include."""
-    text = (ROOT / "README.rst").read_text()
-    block = re.search(r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", text)
-    assert block is not None
     port = free_port()
-    code = re.sub("^    ", "", block[1], flags=re.MULTILINE).replace("8000", str(port))
+    code = on_port(python_samples(ROOT / "README.rst")[0], port)
     assert "SocketIOServer" in code
     assert 'return "a page"' in code
     script = tmp_path_factory.mktemp("project") / "chat.py"

@@ -15,7 +15,7 @@ import pytest
 import requests
 import socketio
 
-from tests.serving import Server, serve
+from tests.serving import Server, serve, wait_for
 
 PATHS = {"subapp": "/chat/socket.io/", "resource": "/realtime/v1/"}
 Start = Callable[..., Server]
@@ -42,15 +42,6 @@ def client(server: Server, mount: str = "plain", **options: Any) -> Iterator[soc
 
 def get(server: Server, path: str, **options: Any) -> str:
     return requests.get(server.url + path, timeout=5, **options).text
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 5) -> Any:
-    """Return what the condition gives, as soon as that is true."""
-    deadline = time.monotonic() + seconds
-    while not (result := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
-    return result
 
 
 @pytest.mark.parametrize("transports", [["polling"], ["websocket"], ["polling", "websocket"]], ids="-".join)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode
 
 import pytest
 from hypothesis import given
@@ -85,6 +85,12 @@ def test_unwrap_of_bytes_that_are_no_text(form: bytes) -> None:
 @given(st.text().filter(lambda text: "\\\n" not in text))
 def test_round_trip(payload: str) -> None:
     assert unwrap(urlencode({"d": escape(payload)}).encode()) == payload.encode()
+
+
+@given(st.text("%4aF+d=&€\x00") | st.text())
+def test_escapes_mean_what_they_do_in_any_form(text: str) -> None:
+    (value, *_) = parse_qs("d=" + text.replace("&", "").replace("\\", ""), keep_blank_values=True)["d"]
+    assert unwrap(b"d=" + text.replace("&", "").replace("\\", "").encode()) == value.encode()
 
 
 @given(st.binary())

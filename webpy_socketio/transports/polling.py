@@ -58,6 +58,8 @@ class Polling:
             self._park(connection)
         if session.state is State.PROBING and not session.outbox:
             gevent.sleep(UPGRADE_GRACE)
+            if session.transport != "polling":
+                return PollResult(BAD)  # it was sent after that packet, and only overtook it
         return self._answer()
 
     def post(self, body: bytes, is_binary: bool) -> PollResult:
@@ -70,14 +72,14 @@ class Polling:
         try:
             for packet in session.dialect.codec.decode_payload(body, is_binary):
                 hub.receive(session, packet)
+                if session.is_open and session.peer.is_swamped(hub.settings):
+                    self._wait_for_handlers()  # and let what follows wait in the body, where it is smallest
                 if not session.is_open:
                     break
         except PacketError as error:
             logger.debug("%s: %s", session, error)
             hub.end(session, PARSE_ERROR)
             return PollResult(BAD)
-        if session.is_open and session.peer.is_swamped(self._hub.settings):
-            self._wait_for_handlers()
         return PollResult(OK, b"ok")
 
     def begin_post(self, connection: Connection | None) -> bool:

@@ -40,12 +40,15 @@ def decode_payload(body: bytes, is_binary: bool = False) -> Iterator[EnginePacke
     """
     if is_binary:
         raise PacketError("a payload is text")
-    for piece in body.split(SEPARATOR):
+    start = 0
+    while start >= 0:  # one by one: a list of very many tiny packets would be much larger than the payload
+        end = body.find(SEPARATOR, start)
         try:
-            text = piece.decode()
+            text = (body[start:end] if end >= 0 else body[start:]).decode()
         except UnicodeDecodeError:
             raise PacketError("not UTF-8") from None
         yield decode_text(text)
+        start = end + 1 if end >= 0 else end
 
 
 def encode_frames(kind: EngineType, text: bytes | None, attachments: Iterable[bytes], base64_only: bool) -> bytes:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from urllib.parse import unquote_plus
 
 NOT_DIGITS = re.compile(r"[^0-9]")
+FIELD = re.compile(rb"(?:\A|&)d(?:=([^&]*))?(?:&|\Z)")
+ESCAPED_BYTE = re.compile(rb"%([0-9A-Fa-f]{2})")
 ESCAPED_NEWLINE = re.compile(r"\\\\n|\\n")
 
 
@@ -21,9 +22,19 @@ def unwrap(form: bytes) -> bytes | None:
 
     Clients write a newline as backslash-n, and a backslash-n that was there before as backslash-backslash-n.
     """
-    fields = (part.partition(b"=") for part in form.split(b"&"))
-    value = next((value for name, _, value in fields if name == b"d"), None)
-    if value is None:
+    field = FIELD.search(form)
+    if field is None:
         return None
-    text = unquote_plus(value.decode("utf-8", "replace"))
+    text = _unquote((field[1] or b"").replace(b"+", b" ")).decode("utf-8", "replace")
     return ESCAPED_NEWLINE.sub(lambda match: "\n" if match[0] == "\\n" else "\\n", text).encode()
+
+
+def _unquote(value: bytes) -> bytearray:
+    """As urllib does it, which takes a hundred bytes for each percent sign of a hostile text meanwhile."""
+    plain, position = bytearray(), 0
+    for match in ESCAPED_BYTE.finditer(value):
+        plain += value[position : match.start()]
+        plain.append(int(match[1], 16))
+        position = match.end()
+    plain += value[position:]
+    return plain

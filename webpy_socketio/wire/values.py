@@ -25,7 +25,7 @@ from ..errors import PacketError, UnsendableValue
 BINARY = (bytes, bytearray, memoryview)
 HARMLESS = frozenset((str, int, bool, type(None), *BINARY))
 MOST_PARTS = 1_000_000
-NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 #: Levels of lists and dicts in what a client sends: a little less than orjson can write back.
 MAX_DEPTH = 240
 FALSE_PLACEHOLDER = "has a key _placeholder, which beside binary values stands for one of them"
@@ -233,5 +233,4 @@ def as_ascii(text: bytes) -> bytes:
 
 
 def _escape(match: re.Match[str]) -> str:
-    units = match[0].encode("utf-16-be")
-    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
+    return "\\u" + match[0].encode("utf-16-be").hex(" ", 2).replace(" ", "\\u")

@@ -1,0 +1,148 @@
+"""Socket.IO around a plain WSGI application and around nothing, by our server and by another: no web.py in sight."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import web
+from gevent.pywsgi import WSGIServer
+
+from tests.conformance.wire import (
+    Client,
+    Exchange,
+    PollingClient,
+    open_client,
+    open_websocket,
+    request,
+    websocket_query,
+)
+from tests.serving import ServerHere
+from webpy_socketio import SettingsError, SocketIOServer, doors, on_connect, on_event, server
+from webpy_socketio.shortcuts import current
+from webpy_socketio.startup import Running
+from webpy_socketio.wsgi_app import SocketIOApp
+
+NAMESPACE = "/plain-wsgi"
+
+
+@on_connect(namespace=NAMESPACE)
+def welcome(request: Any, socket: Any, context: Any) -> None:
+    """Tell the client what its handlers are given."""
+    socket.emit("welcome", request["PATH_INFO"], dict(web.ctx))
+
+
+@on_event("shout", namespace=NAMESPACE)
+def shout(request: Any, socket: Any, context: Any, text: str) -> str:
+    """Answer in capitals."""
+    return text.upper()
+
+
+def page(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+    """An application that knows nothing of Socket.IO."""
+    body = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}".encode()
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ServerHere]]:
+    """Runs an application; the path is Socket.IO's unless said otherwise."""
+    monkeypatch.setattr(server, "check_patched", lambda: None)  # the threads of this process are real
+    monkeypatch.setattr(doors, "_default", None)
+    with contextlib.ExitStack() as stack:
+
+        def start(
+            app: SocketIOApp, kind: Any = SocketIOServer, path: str = "/socket.io/", **options: Any
+        ) -> ServerHere:
+            return stack.enter_context(ServerHere(lambda: kind(("127.0.0.1", 0), app, log=None, **options), path))
+
+        yield start
+
+
+def converse(client: Client) -> None:
+    """Join, and have an event answered."""
+    client.send(f"40{NAMESPACE},")
+    assert str(client.receive()).startswith(f'40{NAMESPACE},{{"sid":')
+    client.receives(f'42{NAMESPACE},["welcome","{client.server.path}",{{}}]')
+    client.send(f'42{NAMESPACE},7["shout","hello €"]')
+    client.receives(f'43{NAMESPACE},7["HELLO €"]')
+
+
+@pytest.mark.parametrize("transport", ["polling", "websocket"])
+def test_handlers_run_and_pages_are_served(serve: Callable[..., ServerHere], transport: str) -> None:
+    here = serve(SocketIOApp(page))
+    client = open_client(transport, here)
+    converse(client)
+    for path in ("/", "/socket.io", "/socket.iox/", "/pages/socket.io/"):
+        answer = Exchange(here).start("POST", path, {}).answer()
+        assert (answer.status, answer.text) == (200, f"POST {path}")
+    client.close()
+
+
+def test_around_nothing_other_paths_are_not_found(serve: Callable[..., ServerHere]) -> None:
+    here = serve(SocketIOApp())
+    answer = Exchange(here).start("GET", "/", {}).answer()
+    assert (answer.status, answer.text, answer.content_type) == (404, "Not found", "text/plain")
+    client = open_websocket(here)
+    converse(client)
+    client.close()
+
+
+def test_it_has_the_settings_of_its_server(serve: Callable[..., ServerHere]) -> None:
+    client = PollingClient(serve(SocketIOApp(page), ping_interval=7))
+    assert client.handshake["pingInterval"] == 7000
+    client.close()
+
+
+def test_the_scripts_for_pages_are_there_too(serve: Callable[..., ServerHere]) -> None:
+    answer = Exchange(serve(SocketIOApp(page))).start("GET", "/socket.io/socket.io.js", {}).answer()
+    assert (answer.status, answer.content_type.partition(";")[0]) == (200, "text/javascript")
+
+
+@pytest.mark.parametrize("resource", ["realtime/v1", "/realtime/v1/"])
+def test_another_resource(serve: Callable[..., ServerHere], resource: str) -> None:
+    here = serve(SocketIOApp(page, resource), path="/realtime/v1/", resource=resource)
+    client = open_websocket(here)
+    converse(client)
+    assert Exchange(here).start("GET", "/socket.io/", {}).answer().text == "GET /socket.io/"
+    client.close()
+
+
+@pytest.mark.parametrize("resource", ["", "/", None])
+def test_a_resource_that_cannot_be_is_told(resource: Any) -> None:
+    with pytest.raises(SettingsError, match="resource"):
+        SocketIOApp(page, resource)
+
+
+@pytest.mark.parametrize("wrong", [None, web.application((), {})], ids=["None", "web.application"])
+def test_what_is_no_application_is_told(wrong: Any) -> None:
+    with pytest.raises(SettingsError, match=r"app\.wsgifunc\(\)"):
+        SocketIOApp(wrong)
+
+
+def test_a_resource_that_the_server_does_not_know_is_told_once(
+    serve: Callable[..., ServerHere], caplog: pytest.LogCaptureFixture
+) -> None:
+    here = serve(SocketIOApp(page, "realtime"), path="/realtime/")
+    for _ in range(2):
+        PollingClient(here)
+    assert caplog.text.count("resource='socket.io' is set") == 1
+
+
+def test_under_another_server_there_is_long_polling(serve: Callable[..., ServerHere]) -> None:
+    here = serve(SocketIOApp(page), WSGIServer)
+    client = PollingClient(here)
+    assert client.handshake["upgrades"] == []
+    converse(client)
+    assert Exchange(here).start("GET", "/", {}).answer().text == "GET /"
+    refusal = request(here, "GET", websocket_query(), {"Connection": "Upgrade", "Upgrade": "websocket"})
+    assert (refusal.status, refusal.body) == (400, b"Transport unknown")
+    door = doors._default
+    assert door is not None
+    node = current()
+    assert node is not None
+    # Nobody does this for a door of the whole process, which lives as long as that.
+    here.do(lambda: Running(node, door).stop(0))
