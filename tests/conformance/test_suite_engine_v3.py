@@ -8,7 +8,7 @@ import pytest
 
 from tests.conformance.old import BINARY, OldClient, payload
 from tests.conformance.phrases import RACES, assert_handshake, assert_no_websocket
-from tests.conformance.targets import StartServer
+from tests.conformance.targets import StartServer, differs
 from tests.conformance.wire import WebSocketClient, polling_query, probe, rejection_of, request
 from tests.serving import Server
 
@@ -156,7 +156,7 @@ def test_heartbeat_polling_ping_pong(quick_engine: Server) -> None:
 
 def test_heartbeat_polling_ping_timeout(quick_engine: Server) -> None:
     polling = OldClient(quick_engine)
-    time.sleep(0.5)  # exactly what the handshake allows, as in the suite
+    time.sleep(differs(0.5, node=0.52))  # exactly what the handshake allows; Node is late now and then
     assert polling.post(b"1:2").status == 400
 
 

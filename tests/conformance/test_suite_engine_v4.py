@@ -12,7 +12,7 @@ import time
 import pytest
 
 from tests.conformance.phrases import RACES, assert_handshake, assert_no_websocket
-from tests.conformance.targets import StartServer, ours_only
+from tests.conformance.targets import StartServer, differs, ours_only
 from tests.conformance.wire import (
     RS,
     PollingClient,
@@ -163,7 +163,7 @@ def test_heartbeat_polling_ping_pong(quick_engine: Server) -> None:
 
 def test_heartbeat_polling_ping_timeout(quick_engine: Server) -> None:
     polling = PollingClient(quick_engine)
-    time.sleep(0.5)  # exactly what the handshake allows, as in the suite
+    time.sleep(differs(0.5, node=0.52))  # exactly what the handshake allows; Node is late now and then
     assert polling.get().status == 400
 
 
