@@ -11,9 +11,8 @@ from .envelope import Envelope, Selection, SocketDetails
 from .events import Events
 from .history import History
 from .metrics import Counters
-from .wire.packets import SocketPacket, SocketType
 from .wire.prepared import Prepared
-from .wire.socketio import encode_packet
+from .wire.socketio import encode_event
 
 
 class Delivery:
@@ -131,8 +130,7 @@ class Delivery:
             member.disconnect()
 
     def _prepare(self, namespace: str, data: list[object], ack_id: int | None) -> Prepared:
-        packet = SocketPacket(SocketType.EVENT, namespace, data, ack_id)
-        return Prepared(*encode_packet(packet, self._max_attachments))
+        return Prepared(*encode_event(namespace, data, ack_id, self._max_attachments))
 
     def _select(self, selection: Selection) -> list[Member]:
         membership = self._namespaces.get(selection.namespace)

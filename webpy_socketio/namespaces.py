@@ -21,7 +21,7 @@ from .wire.packets import SocketPacket, SocketType
 
 #: Events of which the log says that they cannot be handled: clients can make up any number.
 MOST_TOLD = 100
-SUBSCRIBE, UNSUBSCRIBE = "__subscribe__", "__unsubscribe__"
+SUBSCRIBE, UNSUBSCRIBE = CHANNEL_EVENTS = "__subscribe__", "__unsubscribe__"
 
 
 class Namespace:
@@ -36,7 +36,8 @@ class Namespace:
         self._told: set[tuple[Any, str]] = set()
         self._failures = services.runner.failures
         self._version = -1
-        self._bound: dict[str | None, list[Handler]] = {}
+        self._bound: dict[str | None, tuple[list[Handler], bool]] = {}
+        self._is_logged = services.settings.message_log_format is not None
 
     def connect(self, socket: Socket) -> bool:
         """Ask the middleware and ``on_connect``, and let the client in, or turn it away; tell which."""
@@ -50,17 +51,20 @@ class Namespace:
             self._turn_away(socket, refusal)
         return refusal is None
 
-    def event(self, socket: Socket, packet: SocketPacket) -> None:
-        """Run the handlers of an event, and acknowledge it if the client asked for that."""
+    def event(self, socket: Socket, data: list[Any], ack_id: int | None) -> None:
+        """Run the handlers of an event, and acknowledge it if the client asked for that.
+
+        :param data: the event's name and its arguments.
+        """
         if not socket.admitted or socket.reason is SERVER_DISCONNECT:
             return  # it was on its way when the client was put out
-        name, *args = packet.data
+        name, *args = data
         if self._events.packet_middleware.is_bound:
             answer = self._through_middleware(socket, name, args)
         else:
             answer = self._dispatch(socket, name, args)
-        if packet.id is not None:
-            self._acknowledge(socket, packet.id, answer)
+        if ack_id is not None:
+            self._acknowledge(socket, ack_id, answer)
 
     def outgoing(self, socket: Socket, data: list[Any]) -> None:
         """Show an event that was sent to a socket to the handlers of outgoing events."""
@@ -137,11 +141,11 @@ class Namespace:
 
     def _dispatch(self, socket: Socket, name: Any, args: list[Any]) -> list[Any]:
         """Do what an event is for; return what acknowledges it."""
-        if name == SUBSCRIBE:
-            return self._change_channels(socket, "SUBSCRIBE", self._subscribe, args)
-        if name == UNSUBSCRIBE:
+        if name in CHANNEL_EVENTS:
+            if name == SUBSCRIBE:
+                return self._change_channels(socket, "SUBSCRIBE", self._subscribe, args)
             return self._change_channels(socket, "UNSUBSCRIBE", self._unsubscribe, args)
-        if self._services.log.enabled:
+        if self._is_logged and self._services.log.enabled:
             self._log_event(socket, name, args)
         return self._handle(socket, name, args)
 
@@ -150,8 +154,9 @@ class Namespace:
 
         The first that returns something answers. A refusal is the answer and ends it; an error does not end it.
         """
-        bound = self._handlers_of(name)
-        handlers = [handler for handler in bound if handler.pattern is None or handler.sees(socket.channels)]
+        handlers, has_patterns = self._handlers_of(name)
+        if has_patterns:
+            handlers = [handler for handler in handlers if handler.sees(socket.channels)]
         if not handlers:
             return self._cannot(name, "no_handler", f"no handler for the event {name!r}")
         for handler in handlers:
@@ -162,7 +167,8 @@ class Namespace:
         failed = False
         for handler in handlers:
             try:
-                result = handler.function(socket.request, socket, socket.context, *_values(handler.shape, name, args))
+                values = args if handler.shape is ALL_VALUES else _values(handler.shape, name, args)
+                result = handler.function(socket.request, socket, socket.context, *values)
             except Refused as refusal:
                 return _error("refused", refusal.message, refusal.data)
             except self._failures as error:
@@ -172,17 +178,21 @@ class Namespace:
                 answer = result if answer is None else answer
         return _FAILED if failed else _as_arguments(answer)
 
-    def _handlers_of(self, name: Any) -> list[Handler]:
-        """The handlers of a named event, looked up once; unknown names, which clients can make up, share an entry."""
+    def _handlers_of(self, name: Any) -> tuple[list[Handler], bool]:
+        """The handlers of a named event, and whether any has a pattern; looked up once.
+
+        Unknown names, which clients can make up, share an entry.
+        """
         events = self._events
         if self._version != events.version:
             self._version = events.version
             self._bound.clear()
-        key = name if name in events.named or name == "message" else None
-        handlers = self._bound.get(key)
-        if handlers is None:
-            handlers = self._bound[key] = events.handlers_of(self.name, key)
-        return handlers
+        bound = self._bound.get(name)
+        if bound is None:
+            key = name if name in events.named or name == "message" else None
+            handlers = events.handlers_of(self.name, key)
+            bound = self._bound[key] = handlers, any(handler.pattern is not None for handler in handlers)
+        return bound
 
     def _cannot(self, name: Any, code: str, problem: str) -> list[Any]:
         """Return the answer to an event that cannot be handled; the log says it once, for who did not ask for one."""

@@ -19,7 +19,7 @@ from .services import Services
 from .sockets import Socket
 from .wire.packets import SocketPacket, SocketType
 from .wire.prepared import Prepared
-from .wire.socketio import Assembler, decode_packet, encode_packet
+from .wire.socketio import PLAIN_EVENT, Assembler, decode_event, decode_packet, encode_packet
 
 
 class Peer(Conversation):
@@ -54,6 +54,10 @@ class Peer(Conversation):
         if isinstance(message, str):
             if self._assembler is not None:
                 raise RuleBroken("text came where an attachment was due")
+            if message.startswith(PLAIN_EVENT) and "/" in self._sockets:
+                socket, namespace = self._sockets["/"]
+                self.inbox.put(self._size, namespace.event, socket, decode_event(message[1:]), None)
+                return
             packet: SocketPacket | None = decode_packet(message, self._services.settings.max_attachments)
         elif self._assembler is None:
             raise RuleBroken("an attachment came that belongs to no packet")
@@ -92,7 +96,7 @@ class Peer(Conversation):
         if entry is None:
             return  # it was on its way when the server put the client out
         if kind is SocketType.EVENT or kind is SocketType.BINARY_EVENT:
-            self.inbox.put(self._size, entry[1].event, entry[0], packet)
+            self.inbox.put(self._size, entry[1].event, entry[0], packet.data, packet.id)
         elif kind is SocketType.ACK or kind is SocketType.BINARY_ACK:
             entry[0].resolve_ack(packet.id, packet.data)
         elif kind is SocketType.DISCONNECT:

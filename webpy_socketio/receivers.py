@@ -15,7 +15,7 @@ from .subscriptions import Subscriptions
 from .targets import check_channels
 from .wire.packets import SocketPacket, SocketType
 from .wire.prepared import Prepared
-from .wire.socketio import encode_packet
+from .wire.socketio import encode_event, encode_packet
 
 
 class Owner(Protocol):
@@ -231,9 +231,8 @@ class Receiver:
         if listener is not None:
             self._acks = self._acks or PendingAcks(services.desk)
             ack_id = self._acks.add(listener, services.runner.now() + seconds)
-        packet = SocketPacket(SocketType.EVENT, self.namespace, data, ack_id)
         try:
-            prepared = Prepared(*encode_packet(packet, services.settings.max_attachments))
+            prepared = Prepared(*encode_event(self.namespace, data, ack_id, services.settings.max_attachments))
         except BaseException:
             if self._acks is not None and ack_id is not None:
                 self._acks.resolve(ack_id)

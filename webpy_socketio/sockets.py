@@ -10,6 +10,7 @@ from .envelope import Envelope, Selection
 from .errors import AckTimeout, Disconnected, EventError
 from .receivers import Receiver
 from .targets import Target, check_event_name, seconds_to_wait, select
+from .wire.socketio import RESERVED_EVENTS
 
 
 class SocketSession(NamedTuple):
@@ -44,9 +45,8 @@ class Socket(Receiver):
 
         Raises UnsendableValue for arguments that have no form on the wire, EventError for a reserved name.
         """
-        check_event_name(event)
-        if callback is not None and not callable(callback):
-            raise EventError(f"callback={callback!r} is not a function")
+        if type(event) is not str or event in RESERVED_EVENTS:
+            check_event_name(event)
         listener = None if callback is None else self._run_callback(callback)
         self._emit([event, *args], self._services.settings.ack_timeout, listener, volatile)
 
@@ -157,6 +157,9 @@ class Socket(Receiver):
             self._publish(message, channels, but_me=True)
 
     def _run_callback(self, callback: Callable[..., object]) -> AckListener:
+        if not callable(callback):
+            raise EventError(f"callback={callback!r} is not a function")
+
         def answered(args: list[Any] | None) -> None:
             if args is not None:
                 what = "the callback of an acknowledgement"

@@ -93,12 +93,12 @@ class Workers:
         return result  # type: ignore[no-any-return]
 
     def _serve(self, task: list[Any]) -> None:
-        me = getcurrent()
+        me, context = getcurrent(), Context()
         while True:
             job, args = task
             task.clear()  # whoever switched here still holds the list; it must not keep a client alive
             try:
-                Context().run(job, *args)
+                context.run(job, *args)
             except gevent.GreenletExit:
                 return
             except BaseException as error:
@@ -108,5 +108,7 @@ class Workers:
             if weakref.getweakrefcount(me) > 1 or len(self._parked) >= MOST_PARKED:
                 return
             job = args = None
+            if len(context):  # a context variable was set: it must not be there for the next
+                context = Context()
             self._parked.append(me)
             task = self._hub.switch()

@@ -6,16 +6,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..errors import PacketError, UnsendableValue
 from .packets import SocketPacket, SocketType
-from .values import decode_value, encode_value
+from .values import decode_value, encode_plain, encode_value
 
 #: Names that the libraries use for events of their own; a peer must never be able to raise them.
 RESERVED_EVENTS = frozenset(
     ("connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener")
 )
+#: How an event of the main namespace that asks for no acknowledgement begins: nearly all traffic.
+PLAIN_EVENT = "2["
+NO_ATTACHMENTS: tuple[bytes, ...] = ()
 LONGEST_ID = 15  # digits that a JavaScript number holds exactly
 
 TYPES = tuple(SocketType)
@@ -31,6 +35,17 @@ class EncodedPacket(NamedTuple):
     attachments: list[bytes]
 
 
+def encode_event(
+    namespace: str, data: list[Any], ack_id: int | None, max_attachments: int
+) -> tuple[bytes, Sequence[bytes]]:
+    """Encode an event. Raises UnsendableValue as :func:`encode_packet` does."""
+    if ack_id is None and namespace == "/":
+        text = encode_plain(data)
+        if text is not None:
+            return b"2" + text, NO_ATTACHMENTS
+    return encode_packet(SocketPacket(EVENT, namespace, data, ack_id), max_attachments)
+
+
 def encode_packet(packet: SocketPacket, max_attachments: int) -> EncodedPacket:
     """Encode a packet, turning an event or ack that holds bytes into its binary kind.
 
@@ -41,8 +56,6 @@ def encode_packet(packet: SocketPacket, max_attachments: int) -> EncodedPacket:
         json, attachments = (b"", []) if data is None else encode_value(data)
     except UnsendableValue as error:
         raise UnsendableValue(_place(kind, data, error.path), error.problem) from None
-    if kind is EVENT and not attachments and packet_id is None and namespace == "/":
-        return EncodedPacket(b"2" + json, attachments)  # nearly all traffic
     if attachments:
         if kind not in BINARY_TYPES:
             raise UnsendableValue("data", "holds binary values, which only events and acknowledgements carry")
@@ -72,8 +85,6 @@ def decode_packet(text: str, max_attachments: int) -> SocketPacket:
 
     Raises PacketError for every form that the protocol document calls invalid.
     """
-    if text.startswith("2["):  # an event of the main namespace without an ack: nearly all traffic
-        return SocketPacket(EVENT, "/", _checked(EVENT, decode_value(text[1:])))
     match = PACKET.fullmatch(text)
     if match is None:
         raise PacketError("unknown packet type")
@@ -89,6 +100,19 @@ def decode_packet(text: str, max_attachments: int) -> SocketPacket:
         None if packet_id is None else int(packet_id),
         _attachment_count(kind, count, max_attachments),
     )
+
+
+def decode_event(text: str) -> list[Any]:
+    """Decode what an event packet carries: its name and its arguments. Raises PacketError."""
+    return _checked_event(decode_value(text))
+
+
+def _checked_event(data: Any) -> list[Any]:
+    if type(data) is list and data:
+        name = data[0]
+        if (type(name) is str and name not in RESERVED_EVENTS) or type(name) in (int, float):
+            return data
+    raise PacketError("an event is a list that begins with its name")
 
 
 def _attachment_count(kind: SocketType, count: str | None, limit: int) -> int:
@@ -111,11 +135,8 @@ def _without_payload(kind: SocketType) -> Any:
 def _checked(kind: SocketType, data: Any) -> Any:
     """Return the payload if it fits the type of packet."""
     if kind is EVENT or kind is SocketType.BINARY_EVENT:
-        if type(data) is list and data:
-            name = data[0]
-            if (type(name) is str and name not in RESERVED_EVENTS) or type(name) in (int, float):
-                return data
-    elif kind is ACK or kind is SocketType.BINARY_ACK:
+        return _checked_event(data)
+    if kind is ACK or kind is SocketType.BINARY_ACK:
         if type(data) is list:
             return data
     elif kind is SocketType.CONNECT:

@@ -36,6 +36,15 @@ TOO_DEEP = "is nested too deeply, or contains itself"
 OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS
 
 
+def encode_plain(value: Any) -> bytes | None:
+    """Return the value as compact JSON; None if there may be anything uncommon in it, for :func:`encode_value`."""
+    try:
+        text = orjson.dumps(value, default=_convert, option=OPTIONS)
+    except TypeError:
+        return None
+    return None if b"null" in text else text
+
+
 def encode_value(value: Any) -> tuple[bytes, list[bytes]]:
     """Return the value as compact JSON, with a placeholder for each binary in it, and the binaries in that order.
 
