@@ -24,7 +24,7 @@ RANKS = {
     "conversation": 24,
     "envelope": 24,
     "events": 25, "history": 25,
-    "subscriptions": 26, "class_namespaces": 26, "recovery": 26,
+    "answers": 26, "subscriptions": 26, "class_namespaces": 26, "recovery": 26,
     "delivery": 30,
     "backplane.contract": 40,
     "backplane.memory": 41,

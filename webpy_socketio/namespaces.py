@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
+from .answers import FAILED, as_arguments, error_answer
 from .errors import AckTimeout, ClientError, Disconnected, Refused, UnsendableValue
 from .events import ALL_VALUES, ONE_VALUE, UNLIMITED, Handler, Shape
 from .identifiers import is_private
@@ -130,12 +131,12 @@ class Namespace:
             return answer[0] if is_plain else tuple(answer) or None
 
         try:
-            return _as_arguments(around_packet(middleware, socket, name, handle)(*args))
+            return as_arguments(around_packet(middleware, socket, name, handle)(*args))
         except Refused as refusal:
-            return _error("refused", refusal.message, refusal.data)
+            return error_answer("refused", refusal.message, refusal.data)
         except self._failures as error:
             self.report(socket, error, "a packet middleware")
-            return _FAILED
+            return FAILED
 
     # Events.
 
@@ -170,13 +171,13 @@ class Namespace:
                 values = args if handler.shape is ALL_VALUES else _values(handler.shape, name, args)
                 result = handler.function(socket.request, socket, socket.context, *values)
             except Refused as refusal:
-                return _error("refused", refusal.message, refusal.data)
+                return error_answer("refused", refusal.message, refusal.data)
             except self._failures as error:
                 failed = True
                 self.report(socket, error, _name(handler))
             else:
                 answer = result if answer is None else answer
-        return _FAILED if failed else _as_arguments(answer)
+        return FAILED if failed else as_arguments(answer)
 
     def _handlers_of(self, name: Any) -> tuple[list[Handler], bool]:
         """The handlers of a named event, and whether any has a pattern; looked up once.
@@ -199,14 +200,14 @@ class Namespace:
         if (name, code) not in self._told and len(self._told) < MOST_TOLD:
             self._told.add((name, code))
             logger.info("%s", printable(problem[:200]))
-        return _error(code, problem)
+        return error_answer(code, problem)
 
     def _acknowledge(self, socket: Socket, ack_id: int, answer: list[Any]) -> None:
         try:
             socket.deliver(SocketPacket(SocketType.ACK, self.name, answer, ack_id))
         except UnsendableValue as error:
             self.report(socket, error, "the value that a handler returned")
-            socket.deliver(SocketPacket(SocketType.ACK, self.name, _FAILED, ack_id))
+            socket.deliver(SocketPacket(SocketType.ACK, self.name, FAILED, ack_id))
 
     # Channels.
 
@@ -216,7 +217,7 @@ class Namespace:
         try:
             channel = self._channel_name(args)
         except ClientError as error:
-            return _error("invalid_channel", str(error))
+            return error_answer("invalid_channel", str(error))
         self._log(socket, kind, channel)
         return change(socket, channel)
 
@@ -230,7 +231,7 @@ class Namespace:
             if refusal is not None:
                 socket.unsubscribe(channel)
         if refusal is not None:
-            return _error("refused", refusal.message, refusal.data)
+            return error_answer("refused", refusal.message, refusal.data)
         if channel in socket.channels:  # unless a handler ended the subscription again
             socket.subscribe(channel)
         return [True]
@@ -325,14 +326,6 @@ class Namespaces:
         return events.names(name) or (len(name) <= longest and events.declares(name))
 
 
-def _error(code: str, message: str, data: Any = None) -> list[Any]:
-    error = {"code": code, "message": message}
-    return [{"error": error if data is None else {**error, "data": data}}]
-
-
-_FAILED = _error("failed", "the server could not handle this event")
-
-
 def _range(handler: Handler) -> str:
     if handler.fewest == handler.most:
         return str(handler.fewest)
@@ -344,12 +337,6 @@ def _values(shape: Shape, name: Any, args: list[Any]) -> Sequence[Any]:
     if shape is ONE_VALUE:
         return args[:1] or (None,)
     return (name, *args) if shape.has_name else args
-
-
-def _as_arguments(answer: Any) -> list[Any]:
-    if isinstance(answer, tuple):
-        return list(answer)
-    return [] if answer is None else [answer]
 
 
 def _name(handler: Handler) -> str:
