@@ -41,7 +41,7 @@ class Surroundings:
     def enter(self) -> None:
         self.notes.append("enter")
 
-    def leave(self) -> None:
+    def leave(self, entered: Any) -> None:
         self.notes.append("leave")
 
 

@@ -11,7 +11,7 @@ import orjson
 from .conversation import Conversation
 from .engine.deadlines import Deadlines
 from .engine.session import Session, State, Step
-from .errors import PacketError, RuleBroken, TransportMisused
+from .errors import ClientError, PacketError, RuleBroken, TransportMisused
 from .identifiers import new_id
 from .logs import logger
 from .metrics import Counters
@@ -129,18 +129,21 @@ class Hub:
         """Take a text message from a client: what :meth:`receive` does with such a packet, with fewer steps."""
         if session.heartbeat.is_awaiting:
             session.heartbeat.sign_of_life(self.runner.now())
-        if session.is_open:
-            self._hand_on(session, message)
+        if session.state is State.OPEN:
+            try:
+                session.peer.receive(message)
+            except (RuleBroken, PacketError) as error:
+                self._refuse(session, error)
 
     def _hand_on(self, session: Session, message: str | bytes) -> None:
         try:
             session.peer.receive(message)
-        except RuleBroken as error:
-            logger.debug("%s: %s", session, error)
-            self.close(session, PROTOCOL_VIOLATION)
-        except PacketError as error:
-            logger.debug("%s: %s", session, error)
-            self.close(session, PARSE_ERROR)
+        except (RuleBroken, PacketError) as error:
+            self._refuse(session, error)
+
+    def _refuse(self, session: Session, error: ClientError) -> None:
+        logger.debug("%s: %s", session, error)
+        self.close(session, PROTOCOL_VIOLATION if isinstance(error, RuleBroken) else PARSE_ERROR)
 
     # Sessions end.
 

@@ -17,25 +17,21 @@ class Inbox:
     Nothing is left behind by one job for the next: each has a worker of its own.
     """
 
-    __slots__ = ("_backlog", "_jobs", "_runner", "_scope", "_waiting", "is_busy")
+    __slots__ = ("_backlog", "_runner", "_scope", "_waiting", "is_busy", "jobs")
 
     def __init__(self, runner: Runner, scope: Scope | None) -> None:
         self._runner = runner
         self._scope = scope
-        self._jobs: deque[tuple[Any, ...]] | None = None
+        #: What waits, if there ever was anything.
+        self.jobs: deque[tuple[Any, ...]] | None = None
         self._backlog = 0
         self._waiting: list[Callable[[], None]] | None = None
         #: Whether a job is running.
         self.is_busy = False
 
-    @property
-    def has_backlog(self) -> bool:
-        """Whether any job waits for another."""
-        return bool(self._jobs)
-
     def is_swamped(self, max_jobs: int, max_bytes: int) -> bool:
         """Whether so many jobs wait, or such big ones, that reading from the client should pause."""
-        return bool(self._jobs) and (len(self._jobs or ()) >= max_jobs or self._backlog >= max_bytes)
+        return bool(self.jobs) and (len(self.jobs or ()) >= max_jobs or self._backlog >= max_bytes)
 
     def when_idle(self, callback: Callable[[], None]) -> None:
         """Have a function called once, when everything has been done; at once if nothing is being done."""
@@ -50,9 +46,9 @@ class Inbox:
         :param size: bytes that it holds while it waits.
         """
         if self.is_busy:
-            if self._jobs is None:
-                self._jobs = deque()
-            self._jobs.append((size, job, *args))
+            if self.jobs is None:
+                self.jobs = deque()
+            self.jobs.append((size, job, *args))
             self._backlog += size
         else:
             self.is_busy = True
@@ -68,11 +64,11 @@ class Inbox:
         if scope is None:
             job(*args)
             return
-        scope.enter()
+        entered = scope.enter()
         try:
             job(*args)
         finally:
-            scope.leave()
+            scope.leave(entered)
 
     def _work(self, job: Job, *args: Any) -> None:
         scope = self._scope  # as in scoped, which would be one more call for each event
@@ -80,14 +76,14 @@ class Inbox:
             if scope is None:
                 job(*args)
             else:
-                scope.enter()
+                entered = scope.enter()
                 try:
                     job(*args)
                 finally:
-                    scope.leave()
+                    scope.leave(entered)
         finally:
-            if self._jobs:
-                size, *task = self._jobs.popleft()
+            if self.jobs:
+                size, *task = self.jobs.popleft()
                 self._backlog -= size
                 self._runner.start(self._work, *task)
             else:

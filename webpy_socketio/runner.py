@@ -32,10 +32,10 @@ class Waiter(Protocol):
 class Scope(Protocol):
     """What surrounds a handler while it runs, like the ``web.ctx`` of its client's handshake."""
 
-    def enter(self) -> None:
-        """Called in the handler's greenlet before it runs."""
+    def enter(self) -> Any:
+        """Called in the handler's greenlet before it runs; what it returns is handed to :meth:`leave`."""
 
-    def leave(self) -> None:
+    def leave(self, entered: Any) -> None:
         """Called in the handler's greenlet after it ran, whatever happened."""
 
 

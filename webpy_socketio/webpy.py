@@ -30,16 +30,17 @@ class WebContext:
         for key in ("headers", "app_stack", "_oldctx"):
             self._values.pop(key, None)
 
-    def enter(self) -> None:
+    def enter(self) -> dict[str, Any]:
         """Fill ``web.ctx``; what handlers would set on a response goes nowhere, as there is none."""
-        values = web.ctx.__dict__
+        values: dict[str, Any] = web.ctx.__dict__
         values.update(self._values)
         values["headers"] = []
         values["app_stack"] = []
+        return values
 
-    def leave(self) -> None:
+    def leave(self, entered: dict[str, Any]) -> None:
         """Leave nothing of this client to the next."""
-        web.ctx.__dict__.clear()
+        entered.clear()
 
 
 class SocketIOView:

@@ -17,7 +17,7 @@ from ..wire.dialects import Dialect
 from ..wire.messages import MessageReader
 from ..wire.packets import EnginePacket, EngineType
 from ..wire.prepared import PROBE_ANSWER, Prepared
-from .streams import Stream
+from .streams import READ_SIZE, Stream
 
 #: Bytes put into one send when several packets are waiting.
 BATCH = 65_536
@@ -29,12 +29,14 @@ class WebSocket:
     """Carries one session over one WebSocket; at first as a candidate, if the session is on polling still."""
 
     __slots__ = (
-        "_closing", "_dialect", "_hub", "_is_candidate", "_is_paused", "_reader", "_send_now", "_session", "_stream",
+        "_closing", "_dialect", "_hub", "_is_candidate", "_is_paused", "_reader", "_receive_now", "_send_now",
+        "_session", "_stream",
     )  # fmt: skip
 
     def __init__(self, stream: Stream, session: Session, hub: Hub) -> None:
         self._stream = stream
         self._send_now = stream.send_now
+        self._receive_now = stream.raw.recv
         self._session = session
         self._hub = hub
         self._reader = MessageReader(hub.settings.max_payload)
@@ -81,20 +83,23 @@ class WebSocket:
 
     def _readable(self) -> None:
         try:
-            data = self._stream.receive()
+            data = self._receive_now(READ_SIZE)
+        except (BlockingIOError, InterruptedError):
+            return
         except OSError:
             data = b""
         if data:
             self._feed(data)
-        elif data is not None:
+        else:
             self._lost()
 
     def _feed(self, data: bytes) -> None:
-        for is_text, message in self._reader.receive(data):
+        reader = self._reader
+        for is_text, message in reader.receive(data):
             if self._closing:
                 return
             self._message(is_text, message)
-        if not self._closing:
+        if reader.has_answers and not self._closing:
             self._flush_protocol()
 
     def _message(self, is_text: bool, data: bytes) -> None:
@@ -114,7 +119,7 @@ class WebSocket:
             logger.debug("%s: %s", session, error)
             self._refuse_packet()
         conversation = session.peer
-        if conversation is not None and conversation.inbox.has_backlog and conversation.is_swamped(self._hub.settings):
+        if conversation is not None and conversation.inbox.jobs and conversation.is_swamped(self._hub.settings):
             self._pause()
 
     def _packet(self, packet: EnginePacket) -> None:
@@ -200,7 +205,8 @@ class WebSocket:
 
     def write(self, prepared: Prepared) -> None:
         """Send a packet at once; nothing may be waiting before it."""
-        data = prepared.frames(self._session.dialect)
+        dialect = self._dialect
+        data = prepared.last_frames if prepared.last_dialect is dialect else prepared.frames(dialect)
         try:
             sent = self._send_now(data)
         except (BlockingIOError, InterruptedError):

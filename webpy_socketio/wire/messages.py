@@ -67,6 +67,11 @@ class MessageReader:
         return self._protocol is None or self._protocol.state is ProtocolState.OPEN
 
     @property
+    def has_answers(self) -> bool:
+        """Whether there may be something to send."""
+        return self._protocol is not None
+
+    @property
     def error(self) -> Exception | None:
         """How the client broke the rules."""
         return None if self._protocol is None else self._protocol.parser_exc

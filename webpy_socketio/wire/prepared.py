@@ -15,7 +15,7 @@ class Prepared:
     :param text: JSON, or None if there are only attachments: binary messages that stand for themselves.
     """
 
-    __slots__ = ("_dialect", "_forms", "_frames", "_kind", "_stamped", "attachments", "text")
+    __slots__ = ("_forms", "_kind", "_stamped", "attachments", "last_dialect", "last_frames", "text")
 
     def __init__(
         self, text: bytes | None, attachments: Sequence[bytes] = (), kind: EngineType = EngineType.MESSAGE
@@ -24,9 +24,9 @@ class Prepared:
         self.attachments = attachments
         self._kind = kind
         self._stamped: bytes | None = None
-        # The frames that were asked for last, which nearly always are those that will be asked for next.
-        self._dialect: Dialect | None = None
-        self._frames = b""
+        #: The frames that were asked for last, which nearly always are those that will be asked for next.
+        self.last_dialect: Dialect | None = None
+        self.last_frames = b""
         # Other frames by their dialect, pieces of payloads by a tuple of it.
         self._forms: dict[Dialect | tuple[Dialect], bytes] | None = None
 
@@ -45,14 +45,14 @@ class Prepared:
 
     def frames(self, dialect: Dialect) -> bytes:
         """The packet as WebSocket frames."""
-        if self._dialect is dialect:
-            return self._frames
-        if self._dialect is not None:
-            self._remember(self._dialect, self._frames)
+        if self.last_dialect is dialect:
+            return self.last_frames
+        if self.last_dialect is not None:
+            self._remember(self.last_dialect, self.last_frames)
         frames = self._forms.get(dialect) if self._forms is not None else None
         if frames is None:
             frames = dialect.codec.encode_frames(self._kind, self._text(dialect), self.attachments, dialect.base64_only)
-        self._dialect, self._frames = dialect, frames
+        self.last_dialect, self.last_frames = dialect, frames
         return frames
 
     def piece(self, dialect: Dialect) -> bytes:
