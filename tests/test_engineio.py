@@ -493,7 +493,7 @@ def test_a_post_is_answered_when_a_swamped_client_has_caught_up(world: World) ->
     body = RS.join(f"4{number}" for number in range(50)).encode()
     post = Exchange(client.server).start("POST", client.target(), {"Content-Type": "text/plain"}, body)
     wait_for(lambda: clients and clients[0]._session.paused)
-    assert len(clients[0]._session.peer.inbox._jobs) == 3
+    assert len(clients[0]._session.peer.inbox.jobs) == 3
     assert post.is_silent(0.02)
     free.append(True)
     assert post.answer()[::2] == (200, b"ok")
