@@ -55,6 +55,7 @@ RANKS = {
 }  # fmt: skip
 PACKAGES = {"wire", "engine", "backplane", "transports"}
 MAY_USE_GEVENT = {"transports.streams", "transports.workers", "transports.polling", "transports.websocket",
+                  "transports.requests",
                   "transports.clock", "handler", "front", "server"}  # fmt: skip
 LONGEST_MODULE = 350
 LONGEST_FUNCTION = 40

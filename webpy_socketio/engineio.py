@@ -116,15 +116,18 @@ class EngineIO:
         """Answer a request."""
         if not is_under(environ, self._settings.resource):
             return self._application(environ, start_response)
-        if self._door is None:  # only now it is known which thread serves
+        return self.door(environ, start_response)
+
+    @property
+    def door(self) -> Door:
+        """What answers the engine's requests; made when it is first asked for, by the thread that serves."""
+        if self._door is None:
             self._door = self._open()
-        return self._door(environ, start_response)
+        return self._door
 
     def drain(self) -> None:
         """Let nobody in any more, and end all connections. SocketIOServer does so when it stops."""
-        if self._door is None:  # a connection that is kept alive may still bring the first client
-            self._door = self._open()
-        self._door.hub.drain()
+        self.door.hub.drain()  # made for that if need be: a connection may still bring the first client
 
     @property
     def is_quiet(self) -> bool:

@@ -20,6 +20,7 @@ from .handler import SocketIOHandler
 from .logs import logger
 from .node import Node
 from .startup import check_patched, read_settings, start_node
+from .wsgi import Door
 
 #: gevent-socketio's names of options that still have a meaning.
 RENAMED = {"heartbeat_interval": "ping_interval", "heartbeat_timeout": "ping_timeout"}
@@ -63,7 +64,10 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
         )
         self.environ[DOOR] = self._running.door
         self._stopping = False
-        self._front = None if self.ssl_enabled else Front(self, self._running.door)
+        self._front = None if self.ssl_enabled else Front(self, self._front_door())
+
+    def _front_door(self) -> Door:
+        return self.application.door if isinstance(self.application, EngineIO) else self._running.door
 
     def do_read(self) -> Any:
         """Accept a connection."""

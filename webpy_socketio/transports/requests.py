@@ -14,6 +14,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
+import gevent
+
 from ..hub import Hub
 from ..runner import Waiter
 from .http import END_OF_HEAD, HeadReader, Request, render
@@ -180,15 +182,22 @@ class HttpConnection:
         environ = service.make_environ(request, self._address)
         connection = self._connection = environ[KEY] = Connection(self._stream.raw)
         environ["wsgi.input"] = self._body(request.length)
-        start = service.hub.runner.start
         if HAS_SID.search(request.query) is None:
-            start(self._run_application, request, environ, connection)
-            return
+            service.hub.runner.start(self._run_application, request, environ, connection)
+        elif request.method == "GET":
+            self._ask_door(request, environ, connection)
+        else:
+            # The loop calls back for what became readable at the same time in no particular order. A client that
+            # closes while it polls shall have its poll answered.
+            gevent.get_hub().loop.run_callback(self._ask_door, request, environ, connection)
+
+    def _ask_door(self, request: Request, environ: dict[str, Any], connection: Connection) -> None:
+        service = self._service
         answer = service.answer(environ, request.path_info[len(service.prefix) :])
         if isinstance(answer, Response):
             self._send(request, environ, connection, answer)
         else:
-            start(self._answer_later, request, environ, connection, answer)
+            service.hub.runner.start(self._answer_later, request, environ, connection, answer)
 
     def _body(self, length: int) -> Any:
         if len(self._buffer) < length:
