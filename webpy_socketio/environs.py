@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from typing import Any
 
-from websockets.datastructures import Headers as WebSocketHeaders
-from websockets.http11 import Request
-from websockets.server import ServerProtocol
+from websockets.utils import accept_key
 
 from .errors import RequestRefused
-from .logs import quiet
 
+#: Of the WebSocket protocol (RFC 6455, section 4.1), and the sizes of a handshake's key.
+VERSION = "13"
+KEY_LENGTH, KEY_BYTES = 24, 16
 PRIVATE_PREFIXES = ("wsgi.", "gunicorn.", "gevent.", "werkzeug.", "webpy_socketio.")
 
 
@@ -42,12 +43,19 @@ def wants_websocket(environ: Mapping[str, Any]) -> bool:
 
 
 def check_handshake(environ: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the headers that accept a WebSocket. Raises RequestRefused if RFC 6455, section 4.2.1 is not met."""
-    headers = WebSocketHeaders()
-    for key, value in environ.items():
-        if key.startswith("HTTP_") and isinstance(value, str):
-            headers[key[5:].replace("_", "-")] = value
-    response = ServerProtocol(logger=quiet).accept(Request("/", headers))
-    if response.status_code != 101:
+    """Return the headers that accept a WebSocket. Raises RequestRefused if RFC 6455, section 4.2.1 is not met.
+
+    That the request is a GET, and asks for the upgrade, has been seen to already.
+    """
+    key = environ.get("HTTP_SEC_WEBSOCKET_KEY", "")
+    if environ.get("HTTP_SEC_WEBSOCKET_VERSION") != VERSION or not _is_key(key) or not environ.get("HTTP_HOST"):
         raise RequestRefused(3, "Bad request")
-    return [(name, response.headers[name]) for name in ("Upgrade", "Connection", "Sec-WebSocket-Accept")]
+    return [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept_key(key))]
+
+
+def _is_key(text: str) -> bool:
+    """Whether this is the base64 of 16 bytes."""
+    try:
+        return len(text) == KEY_LENGTH and len(base64.b64decode(text, validate=True)) == KEY_BYTES
+    except ValueError:
+        return False
