@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from load import Loop, WebSocket, WrongData, close_websockets, open_websockets
-from messages import Message, websocket_messages
+from clients import WebSocket, close_websockets, open_websockets
+from load import Loop, WrongData
+from messages import Message, text_messages
 
 FOREVER = 3600.0
 
@@ -46,7 +47,7 @@ class Echoes:
         """Send one message on each socket."""
         self.in_flight = len(self._sockets)
         for number, websocket in enumerate(self._sockets):
-            echo = _Echo(self, websocket, websocket_messages("message", number))
+            echo = _Echo(self, websocket, text_messages("message", number))
             self._loop.handle(websocket.sock, echo.on_readable)
 
     def tick(self) -> float:
@@ -163,6 +164,3 @@ class Heartbeats:
         if idle := sum(1 for websocket in self._sockets if not websocket.pings):
             raise WrongData(f"{idle} sockets were never pinged")
         close_websockets(self._loop, self._sockets)
-
-
-DriverFactory = Callable[[Loop, int], Driver]
