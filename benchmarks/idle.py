@@ -16,23 +16,23 @@ PING_SECONDS = 25.0
 
 def measure_memory(server: Server, effort: Effort) -> Sample:
     """Kilobytes by which the server's resident memory grows per open, silent WebSocket."""
-    loop = Loop(server.kind.client_hangs_up)
-    sockets, kilobytes, used = _fill(loop, server, effort, effort.connections)
-    close_websockets(loop, sockets)
+    with Loop(server.kind.client_hangs_up) as loop:
+        sockets, kilobytes, used = _fill(loop, server, effort, effort.connections)
+        close_websockets(loop, sockets)
     return used.sample((kilobytes,), len(sockets))
 
 
 def measure_rest(server: Server, effort: Effort) -> Sample:
     """The same for many more, and the percentage of a core that the server needs while they do nothing."""
-    loop = Loop(server.kind.client_hangs_up)
-    sockets, kilobytes, _ = _fill(loop, server, effort, effort.many_connections)
-    pings = _pings(sockets)
-    start = Usage.now(server)
-    loop.run_for(effort.idle_seconds, lambda: FOREVER)
-    used = Usage.now(server, _pings(sockets) - pings).since(start)
-    if effort.idle_seconds >= PING_SECONDS + 5 and not all(websocket.pings for websocket in sockets):
-        raise WrongData("some connections were never pinged")
-    close_websockets(loop, sockets)
+    with Loop(server.kind.client_hangs_up) as loop:
+        sockets, kilobytes, _ = _fill(loop, server, effort, effort.many_connections)
+        pings = _pings(sockets)
+        start = Usage.now(server)
+        loop.run_for(effort.idle_seconds, lambda: FOREVER)
+        used = Usage.now(server, _pings(sockets) - pings).since(start)
+        if effort.idle_seconds >= PING_SECONDS + 5 and not all(websocket.pings for websocket in sockets):
+            raise WrongData("some connections were never pinged")
+        close_websockets(loop, sockets)
     return used.sample((kilobytes, used.server / used.wall * 100), len(sockets))
 
 

@@ -37,7 +37,8 @@ class Loop:
     """Calls a handler for each socket that has something to read.
 
     Sockets whose latency is measured jump the queue: they are looked after between any EVENTS_AT_ONCE of the others,
-    so that what the load itself has to do is not counted as the server's slowness.
+    so that what the load itself has to do is not counted as the server's slowness. At the end of a `with` statement
+    the sockets that are left are closed.
     """
 
     def __init__(self, client_hangs_up: bool = False) -> None:
@@ -46,6 +47,7 @@ class Loop:
         self._epoll = select.epoll()
         self._urgent = select.epoll()
         self._full = select.epoll()
+        self._socks: dict[int, socket.socket] = {}
         self._handlers: dict[int, Callable[[], None]] = {}
         self._flushes: dict[int, Callable[[], None]] = {}
         self._events_at_once = -1
@@ -58,6 +60,7 @@ class Loop:
         fd = sock.fileno()
         if fd not in self._handlers:
             self._epoll.register(fd, select.EPOLLIN)
+            self._socks[fd] = sock
         self._handlers[fd] = handler
 
     def hurry(self, sock: socket.socket) -> None:
@@ -78,9 +81,18 @@ class Loop:
 
     def close(self, sock: socket.socket) -> None:
         """Forget sock and close it."""
-        self._handlers.pop(sock.fileno(), None)
-        self._flushes.pop(sock.fileno(), None)
+        for table in (self._handlers, self._flushes, self._socks):
+            table.pop(sock.fileno(), None)
         sock.close()
+
+    def __enter__(self) -> Loop:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        for sock in list(self._socks.values()):
+            self.close(sock)
+        for epoll in (self._epoll, self._urgent, self._full):
+            epoll.close()
 
     def run_for(self, seconds: float, tick: Callable[[], float]) -> None:
         """Run for a while; tick is called in between and tells how long it can wait for its next turn."""

@@ -38,7 +38,7 @@ class ScenarioRun:
         self._failures: dict[str, str] = {}
 
     def run(self, kinds: Sequence[ServerKind], rounds: int) -> Outcome:
-        """The servers take turns, after one unmeasured round each."""
+        """The servers take turns, after one unmeasured round each, unless nothing is to be warmed up."""
         scenario = self._scenario
         able = [kind for kind in kinds if scenario.name not in kind.cannot]
         samples: dict[str, list[Sample]] = {kind.name: [] for kind in able}
@@ -46,7 +46,7 @@ class ScenarioRun:
             servers: list[Server | ServerKind] = list(able)
             if not scenario.fresh_server:
                 servers = [running.enter_context(Server(kind, self._cores, scenario.heartbeat)) for kind in able]
-                for server in servers:
+                for server in servers if self._effort.warm_up else ():
                     self._try(server)
             for _ in range(min(rounds, scenario.most_rounds or rounds)):
                 for server in servers:

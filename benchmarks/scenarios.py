@@ -61,9 +61,9 @@ def _cpu_per_operation(make: DriverFactory) -> Measure:
     """Microseconds of server CPU per operation of the driver."""
 
     def measure(server: Server, effort: Effort) -> Sample:
-        loop = Loop(server.kind.client_hangs_up)
-        driver = make(loop, server.port, effort)
-        used = drive(server, effort, driver, loop)
+        with Loop(server.kind.client_hangs_up) as loop:
+            driver = make(loop, server.port, effort)
+            used = drive(server, effort, driver, loop)
         return used.sample((used.server / used.operations * 1e6,), driver.operations)
 
     return measure
@@ -71,10 +71,10 @@ def _cpu_per_operation(make: DriverFactory) -> Measure:
 
 def _latency(server: Server, effort: Effort) -> Sample:
     """Percentiles, in milliseconds, of echoes made while the server has as much fan-out as it can do."""
-    loop = Loop(server.kind.client_hangs_up)
     receivers, probes = effort.clients(RECEIVERS), effort.clients(PROBES)
-    driver = ProbedFanout(loop, server.port, receivers, CASTS_IN_FLIGHT, probes, PROBE_PACE)
-    used = drive(server, effort, driver, loop, is_warm=driver.latencies.clear)
+    with Loop(server.kind.client_hangs_up) as loop:
+        driver = ProbedFanout(loop, server.port, receivers, CASTS_IN_FLIGHT, probes, PROBE_PACE)
+        used = drive(server, effort, driver, loop, is_warm=driver.latencies.clear)
     latencies = sorted(driver.latencies)
     if not latencies:
         raise Stalled("not one echo was back in time")

@@ -20,17 +20,17 @@ LOOK_EVERY = 0.01
 
 def measure_backlog(server: Server, effort: Effort) -> Sample:
     """The highest growth of the server's resident memory, in MB, while the readers receive `backlog` MB each."""
-    loop = Loop(server.kind.client_hangs_up)
-    readers = open_websockets(loop, server.port, READERS)
-    _cast(loop, server, readers, WARM_UP_MEGABYTES, sender=1)
-    [silent] = open_websockets(loop, server.port, 1)
-    loop.neglect(silent.sock)
-    time.sleep(effort.settle)
-    before, start = server.used_bytes(), Usage.now(server)
-    peak, group = _cast(loop, server, readers, effort.backlog, sender=2)
-    used = Usage.now(server, group.operations).since(start)
-    _read_at_last(loop, silent, group)
-    close_websockets(loop, readers)
+    with Loop(server.kind.client_hangs_up) as loop:
+        readers = open_websockets(loop, server.port, READERS)
+        _cast(loop, server, readers, WARM_UP_MEGABYTES, sender=1)
+        [silent] = open_websockets(loop, server.port, 1)
+        loop.neglect(silent.sock)
+        time.sleep(effort.settle)
+        before, start = server.used_bytes(), Usage.now(server)
+        peak, group = _cast(loop, server, readers, effort.backlog, sender=2)
+        used = Usage.now(server, group.operations).since(start)
+        _read_at_last(loop, silent, group)
+        close_websockets(loop, readers)
     return used.sample((max(0.0, peak - before) / 1e6,), group.operations)
 
 
