@@ -6,9 +6,12 @@ import importlib
 import json
 import re
 import shutil
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -22,8 +25,11 @@ SHORT += ["--many-connections=50", "--idle-seconds=0.2", "--backlog=2"]
 MORE = ["channels", "slow_reader"]
 
 
+Import = Callable[[str], Any]
+
+
 @pytest.fixture
-def module(monkeypatch: pytest.MonkeyPatch):
+def module(monkeypatch: pytest.MonkeyPatch) -> Import:
     """Import a module of the benchmarks, which are programs in a directory and not a package."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     return importlib.import_module
@@ -34,12 +40,12 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300)
 
 
-def scenario_names(module, *more: str) -> list[str]:
+def scenario_names(module: Import, *more: str) -> list[str]:
     scenarios = module("scenarios").SCENARIOS
     return [scenario.name for scenario in scenarios if not scenario.only_full or scenario.name in more]
 
 
-def test_smoke(module, tmp_path: Path) -> None:
+def test_smoke(module: Import, tmp_path: Path) -> None:
     """One short round of each default scenario and a few more, the plugin beside Node, down to the plot."""
     require_node()
     results = tmp_path / "results.json"
@@ -88,7 +94,9 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("name", "line", "fault", "error"), FAULTS.values(), ids=FAULTS)
-def test_fault_is_found(module, monkeypatch, tmp_path, name: str, line: str, fault: str, error: str) -> None:
+def test_fault_is_found(
+    module: Import, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, line: str, fault: str, error: str
+) -> None:
     """A server that loses, doubles or changes a message fails the scenario."""
     if "Stalled" in error:
         monkeypatch.setattr(module("load"), "STALL_SECONDS", 1.0)
@@ -100,7 +108,7 @@ def test_fault_is_found(module, monkeypatch, tmp_path, name: str, line: str, fau
     assert re.match(rf"{name} on plugin: ({error})\(", failure(module, name, kind))
 
 
-def failure(module, name: str, kind) -> str:
+def failure(module: Import, name: str, kind: Any) -> str:
     """Why a scenario failed; empty if it did not."""
     [scenario] = [scenario for scenario in module("scenarios").SCENARIOS if scenario.name == name]
     effort = module("usage").Effort(warm_up=0.0, seconds=0.2, settle=0.0, backlog=1.0, scale=0.1)
@@ -127,7 +135,7 @@ class Feed:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 118, 5000])
-def test_pings_between_messages(module, size: int) -> None:
+def test_pings_between_messages(module: Import, size: int) -> None:
     """However the stream is cut, pings are answered and messages counted."""
     groups, messages = module("groups"), module("messages")
     ring = messages.text_messages("cast", 0)
@@ -143,8 +151,26 @@ def test_pings_between_messages(module, size: int) -> None:
     assert (receiver.count, websocket.pongs, group.is_quiet) == (64, 65, True)
 
 
-def test_missing_peer_names_the_command(module, monkeypatch) -> None:
+def test_missing_peer_names_the_command(module: Import) -> None:
     """What has to be installed, and how, is said at once."""
     kinds = module("kinds")
     with pytest.raises(module("processes").Missing, match=r"needs no-such-package: run `pip install -r benchmarks"):
         kinds._python_kind("peer", "peer.py", "no-such-package")
+
+
+@pytest.mark.parametrize("head", [b"Content-Length: 5\r\n\r\nabcde", b"Transfer-Encoding: chunked\r\n\r\n"])
+def test_responses_in_pieces(module: Import, head: bytes) -> None:
+    """A response is whole with its last byte, of a known length or in chunks."""
+    chunks = b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n" if b"chunked" in head else b""
+    data = b"HTTP/1.1 200 OK\r\n" + head + chunks
+    here, there = socket.socketpair()
+    with here, there:
+        response = module("responses").Response(here)
+        bodies = []
+        for byte in data:
+            there.send(bytes([byte]))
+            bodies.append(response.body())
+        assert bodies == [None] * (len(data) - 1) + [b"abcde"]
+        there.send(data + b"x")
+        with pytest.raises(module("load").WrongData):
+            response.body()
