@@ -1,5 +1,6 @@
 # make chat   installs into a virtual environment and starts the example at http://127.0.0.1:8000
 # make test   installs what the tests need and runs them all, with the checkers
+# make benchmark OPTIONS="--full"   compares with other servers, see benchmarks/README.rst
 # make pythons PYTHONS="python3.10 python3.13"   runs the tests on each of these
 
 PYTHON ?= python3
@@ -25,8 +26,8 @@ pythons:
 		$(MAKE) test PYTHON=$$python VENV=.venv-$$(basename $$python) || exit 1; \
 	done
 
-benchmark: $(VENV)/ready-to-test tests/clients/node_modules
-	$(BIN)/python benchmarks/run.py
+benchmark: $(VENV)/ready-to-benchmark tests/clients/node_modules
+	$(BIN)/python benchmarks/run.py $(OPTIONS)
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -37,6 +38,10 @@ $(VENV)/installed: $(BIN)/python setup.py
 
 $(VENV)/ready-to-test: $(VENV)/installed setup.py
 	$(BIN)/python -m pip install --quiet --editable ".[test]"
+	touch $@
+
+$(VENV)/ready-to-benchmark: $(VENV)/installed benchmarks/requirements.txt
+	$(BIN)/python -m pip install --quiet --requirement benchmarks/requirements.txt
 	touch $@
 
 tests/clients/node_modules: tests/clients/package.json tests/clients/package-lock.json

@@ -6,11 +6,13 @@ is due; anything else ends the run, because a server that is fast and wrong is n
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Protocol
 
-from load import Loop, WebSocket, WrongData, close_websockets, open_websockets
-from messages import Message, websocket_messages
+from clients import WebSocket, close_websockets, open_websockets
+from load import STALL_SECONDS, Loop, WrongData
+from messages import Message, text_messages
 
 FOREVER = 3600.0
 
@@ -46,7 +48,7 @@ class Echoes:
         """Send one message on each socket."""
         self.in_flight = len(self._sockets)
         for number, websocket in enumerate(self._sockets):
-            echo = _Echo(self, websocket, websocket_messages("message", number))
+            echo = _Echo(self, websocket, text_messages("message", number))
             self._loop.handle(websocket.sock, echo.on_readable)
 
     def tick(self) -> float:
@@ -159,10 +161,12 @@ class Heartbeats:
         return FOREVER
 
     def stop(self) -> None:
-        """Check that nobody was left out, and hang up."""
-        if idle := sum(1 for websocket in self._sockets if not websocket.pings):
-            raise WrongData(f"{idle} sockets were never pinged")
+        """Wait until nobody is left out, and hang up."""
+        give_up = time.monotonic() + STALL_SECONDS
+        self._loop.run_until(lambda: not self._left_out() or time.monotonic() > give_up)
+        if left_out := self._left_out():
+            raise WrongData(f"{left_out} sockets were never pinged")
         close_websockets(self._loop, self._sockets)
 
-
-DriverFactory = Callable[[Loop, int], Driver]
+    def _left_out(self) -> int:
+        return sum(1 for websocket in self._sockets if not websocket.pings)

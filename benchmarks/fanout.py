@@ -1,180 +1,91 @@
-"""Fan-out, and fan-out with echoes beside it: what the clients of these scenarios do, as in drivers.py."""
+"""Fan-out to one channel or to many small ones: what the clients of these scenarios do, as in drivers.py."""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable, Sequence
 
+from clients import WebSocket, close_websockets, open_websockets
 from drivers import FOREVER
-from load import Loop, WebSocket, WrongData, close_websockets, open_websockets
-from messages import Message, websocket_messages
+from frames import TEXT, client_frame, server_frame
+from groups import Group, Receiver
+from load import Loop, WrongData
+from messages import Message, text_messages
 
-
-class _Cast:
-    """A message on its way to all receivers."""
-
-    __slots__ = ("left", "number")
-
-    def __init__(self, number: int, receivers: int) -> None:
-        self.number = number
-        self.left = receivers
+JOINED = server_frame(TEXT, b'430["ok"]')
 
 
 class Fanout:
-    """One socket casts to all, with so many casts in flight: when everybody has received one, the next one leaves.
+    """Groups of sockets, each busy with its own casts. An operation is one message received by one socket."""
 
-    An operation is one message received by one socket.
-    """
-
-    def __init__(self, loop: Loop, port: int, receivers: int, in_flight: int) -> None:
-        self.operations = 0
-        self.outstanding: dict[bytes, _Cast] = {}
+    def __init__(self, loop: Loop, groups: Sequence[tuple[Group, Sequence[WebSocket]]]) -> None:
         self.loop = loop
-        self.sockets = open_websockets(loop, port, receivers)
-        self._messages = websocket_messages("cast", 0)
-        self._receivers: list[_Receiver] = []
-        self._in_flight = in_flight
-        self._casts = 0
-        self._stopping = False
+        self._groups = [group for group, _ in groups]
+        self._receivers = [self.receiver(group, websocket) for group, members in groups for websocket in members]
+
+    @property
+    def operations(self) -> int:
+        """All messages that all receivers have received."""
+        return sum(group.operations for group in self._groups)
+
+    def receiver(self, group: Group, websocket: WebSocket) -> Receiver:
+        """The receiver on this socket."""
+        return Receiver(group, websocket)
 
     def start(self) -> None:
         """Put the first casts in flight."""
-        self._receivers = [self.receiver(websocket) for websocket in self.sockets]
         for receiver in self._receivers:
             self.loop.handle(receiver.websocket.sock, receiver.on_readable)
-        for _ in range(self._in_flight):
-            self._cast()
-
-    def receiver(self, websocket: WebSocket) -> _Receiver:
-        """The receiver on this socket."""
-        return _Receiver(self, websocket)
+        for group in self._groups:
+            group.start()
 
     def tick(self) -> float:
         """Nothing depends on the clock."""
         return FOREVER
 
-    def stop(self) -> None:
-        """Wait for the last casts, then check that every socket received all of them."""
-        self._stopping = True
-        self.loop.run_until(lambda: not self.outstanding)
-        if wrong := [receiver.count for receiver in self._receivers if receiver.count != self._casts]:
-            raise WrongData(f"{len(wrong)} sockets received {wrong[:3]} casts instead of {self._casts}")
-        close_websockets(self.loop, self.sockets)
-
-    def everybody_has(self, frame: bytes) -> None:
-        """A cast is complete."""
-        del self.outstanding[frame]
-        if not self._stopping:
-            self._cast()
-
-    def _cast(self) -> None:
-        message = self._messages[self._casts % len(self._messages)]
-        if message.received in self.outstanding:
-            raise ValueError("two casts in flight look the same")
-        self.outstanding[message.received] = _Cast(self._casts, len(self.sockets))
-        self._casts += 1
-        self.sockets[0].send(message.sent)
-
-
-class _Receiver:
-    __slots__ = ("_driver", "_outstanding", "_receive", "count", "websocket")
-
-    def __init__(self, driver: Fanout, websocket: WebSocket) -> None:
-        self.websocket = websocket
-        #: How many casts have arrived here.
-        self.count = 0
-        self._receive = websocket.receive
-        self._driver = driver
-        self._outstanding = driver.outstanding
-
-    def on_readable(self) -> None:
-        """Check what arrived and count it; most often it is one whole frame."""
-        data = self._receive()
-        if data in self._outstanding:
-            self._take(data)
-            return
-        for frame in self.websocket.split(data):
-            if frame in self._outstanding:
-                self._take(frame)
-            else:
-                self.other(frame)
-
-    def _take(self, frame: bytes) -> None:
-        cast = self._outstanding[frame]
-        if cast.number != self.count:
-            raise WrongData(f"cast {cast.number} came where {self.count} was due")
-        self.count += 1
-        self._driver.operations += 1
-        cast.left -= 1
-        if not cast.left:
-            self._driver.everybody_has(frame)
-
-    def other(self, frame: bytes) -> None:
-        """What arrived is not a cast."""
-        raise WrongData(f"nobody sent {frame!r}")
-
-
-class ProbedFanout(Fanout):
-    """A Fanout with some more receivers who also send echoes, each at a fixed pace whether or not answers are back."""
-
-    def __init__(self, loop: Loop, port: int, receivers: int, in_flight: int, probes: int, pace: float) -> None:
-        super().__init__(loop, port, receivers + probes, in_flight)
-        self.latencies: list[float] = []
-        self._probing = set(self.sockets[-probes:])
-        self._probes: list[_Probe] = []
-        self._pace = pace / probes
-        self._turn = 0
-        self._due = 0.0
-
-    def receiver(self, websocket: WebSocket) -> _Receiver:
-        """A probe on the last sockets, a plain receiver on the others."""
-        if websocket not in self._probing:
-            return super().receiver(websocket)
-        number = len(self.sockets) + len(self._probes)
-        probe = _Probe(self, websocket, websocket_messages("message", number))
-        self._probes.append(probe)
-        self.loop.hurry(websocket.sock)
-        return probe
-
-    def tick(self) -> float:
-        """Let the probe whose turn it is send."""
-        now = time.perf_counter()
-        self._due = self._due or now
-        if now >= self._due:
-            self._probes[self._turn].send()
-            self._turn = (self._turn + 1) % len(self._probes)
-            self._due += self._pace
-        return max(0.0, self._due - now)
+    def finish(self) -> None:
+        """Wait for the last casts and check that every socket has received all of its group's."""
+        self.loop.run_until(lambda: all(group.is_quiet for group in self._groups))
+        casts = sum(receiver.count for receiver in self._receivers)
+        if casts != self.operations or casts != sum(group.casts * group.size for group in self._groups):
+            raise WrongData(f"{casts} messages were received, {self.operations} were due")
 
     def stop(self) -> None:
-        """Wait for the last echoes too."""
-        self.loop.run_until(lambda: all(probe.is_idle for probe in self._probes))
-        super().stop()
+        """Start no more casts, check, and hang up."""
+        for group in self._groups:
+            group.stop()
+        self.finish()
+        close_websockets(self.loop, [receiver.websocket for receiver in self._receivers])
 
 
-class _Probe(_Receiver):
-    __slots__ = ("_due", "_messages", "_next", "_record")
+def fanout_to_all(loop: Loop, port: int, receivers: int, in_flight: int, messages: Sequence[Message]) -> Fanout:
+    """Everybody is in the one channel, and the first socket casts to it."""
+    sockets = open_websockets(loop, port, receivers)
+    return Fanout(loop, [(Group(sockets, messages, in_flight), sockets)])
 
-    def __init__(self, driver: ProbedFanout, websocket: WebSocket, messages: list[Message]) -> None:
-        super().__init__(driver, websocket)
-        self._record = driver.latencies.append
-        self._messages = messages
-        self._next = 0
-        self._due: list[tuple[bytes, float]] = []
 
-    @property
-    def is_idle(self) -> bool:
-        """No echo is on its way."""
-        return not self._due
+def fanout_to_channels(loop: Loop, port: int, channels: int, members: int) -> Fanout:
+    """Many channels with a few members each, one cast in flight in each of them."""
+    sockets = open_websockets(loop, port, channels * members)
+    rooms = [sockets[number::channels] for number in range(channels)]
+    join(loop, [(websocket, f"room-{number}") for number, room in enumerate(rooms) for websocket in room])
+    messages = [text_messages(f"tell room-{number}", number) for number in range(channels)]
+    return Fanout(loop, [(Group(room, ring, 1), room) for room, ring in zip(rooms, messages, strict=True)])
 
-    def send(self) -> None:
-        """Send one echo and remember when."""
-        message = self._messages[self._next]
-        self._next = (self._next + 1) % len(self._messages)
-        self._due.append((message.received, time.perf_counter()))
-        self.websocket.send(message.sent)
 
-    def other(self, frame: bytes) -> None:
-        """An echo: the oldest one that is due."""
-        if not self._due or self._due[0][0] != frame:
-            super().other(frame)
-        self._record(time.perf_counter() - self._due.pop(0)[1])
+def join(loop: Loop, wishes: Sequence[tuple[WebSocket, str]]) -> None:
+    """Let each socket subscribe to a channel, and wait for all acknowledgements."""
+    joined: list[WebSocket] = []
+
+    def on_answer(websocket: WebSocket) -> Callable[[], None]:
+        def handler() -> None:
+            if frames := websocket.frames():
+                if frames != [JOINED]:
+                    raise WrongData(f"{frames} instead of {JOINED!r}")
+                joined.append(websocket)
+
+        return handler
+
+    for websocket, channel in wishes:
+        loop.handle(websocket.sock, on_answer(websocket))
+        websocket.send(client_frame(TEXT, f'420["join","{channel}"]'.encode(), b"\x71\x82\x93\xa4"))
+    loop.run_until(lambda: len(joined) == len(wishes))

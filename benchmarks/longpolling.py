@@ -5,46 +5,15 @@ from __future__ import annotations
 import json
 import socket
 
+from clients import BROWSER_HEADERS
 from drivers import FOREVER
-from load import BROWSER_HEADERS, HOST, RECEIVE_BYTES, Disconnected, LoadError, Loop, WrongData, connect
+from load import HOST, LoadError, Loop, WrongData, connect
 from messages import event, texts
+from responses import Response
 
 PATH = "/socket.io/?EIO=4&transport=polling"
-
-
-class Response:
-    """Takes the bytes of one connection and gives the body when a response is whole."""
-
-    __slots__ = ("_data", "_sock")
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._data = b""
-
-    def body(self) -> bytes | None:
-        """The body, or None while the response is incomplete."""
-        data = self._sock.recv(RECEIVE_BYTES)
-        if not data:
-            raise Disconnected("the server closed a keep-alive connection")
-        self._data += data
-        head, found, body = self._data.partition(b"\r\n\r\n")
-        if not found or len(body) < (length := content_length(head)):
-            return None
-        if len(body) > length:
-            raise WrongData(f"{body[length:]!r} after a response")
-        self._data = b""
-        return body
-
-
-def content_length(head: bytes) -> int:
-    """What the head of a good response says about its body."""
-    if not head.startswith(b"HTTP/1.1 200 "):
-        raise WrongData(f"the server answered {head!r}")
-    head = head.lower()
-    start = head.find(b"\r\ncontent-length:")
-    if start < 0 or b"\r\nconnection: close" in head:
-        raise WrongData(f"no keep-alive response of known length: {head!r}")
-    return int(head[start + 17 :].split(b"\r\n", 1)[0])
+#: How a POST is answered. Socket.IO's own server writes it small, and clients look at the status alone.
+POSTED = (b"ok", b"OK")
 
 
 class Requests:
@@ -166,7 +135,7 @@ class _PollingClient:
         body = self._post_response.body()
         if body is None:
             return
-        if body != b"ok" or not self._post_is_due:
+        if body not in POSTED or not self._post_is_due:
             raise WrongData(f"a POST was answered {body!r}")
         self._post_is_due = False
         self._next_message()

@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
-import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -17,9 +15,6 @@ from typing import NamedTuple
 
 from load import HOST
 
-BENCHMARKS = Path(__file__).resolve().parent
-ROOT = BENCHMARKS.parent
-NODE_MODULES = ROOT / "tests" / "clients" / "node_modules"
 SPARE_FILES = 200
 START_SECONDS = 20
 STOP_SECONDS = 15
@@ -77,36 +72,12 @@ class ServerKind(NamedTuple):
     command: list[str]
     environment: Mapping[str, str]
     heartbeat: Callable[[float], Mapping[str, str]]
-
-
-def plugin_kind() -> ServerKind:
-    """This project's server, on the Python that runs the benchmarks."""
-    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    return ServerKind(
-        "plugin",
-        [sys.executable, str(BENCHMARKS / "servers" / "plugin_server.py")],
-        {"PYTHONPATH": path},
-        lambda seconds: {"SOCKETIO_PING_INTERVAL": f"{seconds:g}"},
-    )
-
-
-def node_kind() -> ServerKind:
-    """Socket.IO's own server; raises Missing when Node or the package is not there."""
-    modules = Path(os.environ.get("NODE_PATH") or NODE_MODULES)
-    if (node := shutil.which("node")) is None:
-        raise Missing("no `node` on the PATH: install Node.js, or leave it out with --servers plugin")
-    if not (modules / "socket.io").is_dir():
-        where = NODE_MODULES.parent.relative_to(ROOT)
-        raise Missing(f"no socket.io in {modules}: run `npm install` in {where}, or use --servers plugin")
-    return ServerKind(
-        "node",
-        [node, str(BENCHMARKS / "servers" / "node_server.js")],
-        {"NODE_PATH": str(modules)},
-        lambda seconds: {"PING_INTERVAL": f"{seconds * 1000:.0f}"},
-    )
-
-
-KINDS: dict[str, Callable[[], ServerKind]] = {"plugin": plugin_kind, "node": node_kind}
+    #: Names and versions of what it is made of.
+    versions: Mapping[str, str]
+    #: Scenarios that it has no means to do.
+    cannot: frozenset[str] = frozenset()
+    #: After a closing handshake it waits until the client ends the connection.
+    client_hangs_up: bool = False
 
 
 class Server:
@@ -114,9 +85,9 @@ class Server:
 
     def __init__(self, kind: ServerKind, cores: Cores, heartbeat: float | None = None) -> None:
         self.name = kind.name
+        self.kind = kind
         self.port = _free_port()
         self.cores = cores
-        self._command = kind.command
         settings = {} if heartbeat is None else kind.heartbeat(heartbeat)
         self._environment = {**os.environ, **kind.environment, **settings, "PORT": str(self.port)}
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by __exit__
@@ -124,7 +95,7 @@ class Server:
 
     def __enter__(self) -> Server:
         self._process = subprocess.Popen(
-            self._command, env=self._environment, text=True, stdout=self._log, stderr=subprocess.STDOUT
+            self.kind.command, env=self._environment, text=True, stdout=self._log, stderr=subprocess.STDOUT
         )
         os.sched_setaffinity(self.pid, self.cores.server)
         deadline = time.monotonic() + START_SECONDS
@@ -168,8 +139,12 @@ class Server:
         """Seconds of CPU, user and system, that all threads of the process have used so far."""
         return cpu_seconds(self.pid)
 
+    def used_bytes(self) -> int:
+        """Resident memory from the cheaper counter, for looking often."""
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * resource.getpagesize()
+
     def resident_bytes(self) -> int:
-        """Resident memory, counted page by page (the cheaper counter in /proc/PID/status may lag behind)."""
+        """Resident memory, counted page by page (the cheaper counter may lag behind)."""
         for line in Path(f"/proc/{self.pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Rss:"):
                 return int(line.split()[1]) * 1024

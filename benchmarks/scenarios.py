@@ -1,185 +1,201 @@
-"""The scenarios: what is driven, what one number comes out of a round, and the goal for it."""
+"""The scenarios: what is driven, which numbers come out of a round, and the goals for them."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import drivers
 import fanout
+import idle
 import longpolling
-from load import LoadError, Loop, close_websockets, open_websockets
+import slowreader
+from load import Loop, Stalled
+from messages import Message, binary_messages, text_messages
+from probes import ProbedFanout
 from processes import Server
 from upgrades import UpgradingVisitor
+from usage import Effort, Sample, drive
 
 ECHO_SOCKETS = 50
 POLLING_CLIENTS = 20
 RECEIVERS = 200
 CASTS_IN_FLIGHT = 16
+LARGE_CASTS_IN_FLIGHT = 2
+CHANNELS, MEMBERS = 100, 10
 VISITORS = 50
 UPGRADING_VISITORS = 200
 HEARTBEAT_SOCKETS = 1000
 HEARTBEAT_SECONDS = 0.1
 PROBES, PROBE_PACE = 10, 0.02
-MEMORY_WARM_UP = 100
-SETTLE_SECONDS = 2.0
+LONG_ROUNDS = 3
+
+Measure = Callable[[Server, Effort], Sample]
+DriverFactory = Callable[[Loop, int, Effort], drivers.Driver]
 
 
-class Timing(NamedTuple):
-    """How long a round lasts, and how many connections idle_memory opens."""
+class Figure(NamedTuple):
+    """One number of a scenario. Its limit is a ratio to Node, or with `absolute` a value in `unit`."""
 
-    warm_up: float
-    seconds: float
-    connections: int
-
-
-class Sample(NamedTuple):
-    """What one round on one server gave: the number to compare, and what helps to judge it."""
-
-    value: float
-    rate: float
-    server_busy: float
-    load_busy: float
-    others_busy: float
+    unit: str
+    limit: float | None = None
+    absolute: bool = False
+    name: str = ""
 
 
 class Scenario(NamedTuple):
-    """One row of the report. `limit` is a ratio to Node, or with `absolute` a value in `unit`."""
+    """One or more rows of the report."""
 
     name: str
     title: str
-    unit: str
-    limit: float
-    measure: Callable[[Server, Timing], Sample]
-    absolute: bool = False
+    figures: Sequence[Figure]
+    measure: Measure
     heartbeat: float | None = None
     fresh_server: bool = False
+    #: Only with --full, and then with so many rounds at most.
+    only_full: bool = False
+    most_rounds: int | None = None
 
 
-class _Usage(NamedTuple):
-    """What has been used and done up to a moment, or between two of them."""
-
-    wall: float
-    server: float
-    load: float
-    all_processes: float
-    operations: int
-
-    @classmethod
-    def now(cls, server: Server, operations: int) -> _Usage:
-        return cls(time.perf_counter(), server.cpu(), time.process_time(), server.cores.busy_seconds(), operations)
-
-    def since(self, start: _Usage) -> _Usage:
-        return _Usage(
-            self.wall - start.wall,
-            self.server - start.server,
-            self.load - start.load,
-            self.all_processes - start.all_processes,
-            self.operations - start.operations,
-        )
-
-    def sample(self, value: float) -> Sample:
-        others = max(0.0, self.all_processes - self.server - self.load)
-        wall = self.wall
-        return Sample(value, self.operations / wall, self.server / wall, self.load / wall, others / wall)
-
-
-def _drive(
-    server: Server, timing: Timing, driver: drivers.Driver, loop: Loop, is_warm: Callable[[], None] = lambda: None
-) -> _Usage:
-    """Warm up, measure, and let the driver finish what is in flight and verify."""
-    driver.start()
-    loop.run_for(timing.warm_up, driver.tick)
-    is_warm()
-    before = _Usage.now(server, driver.operations)
-    loop.run_for(timing.seconds, driver.tick)
-    used = _Usage.now(server, driver.operations).since(before)
-    driver.stop()
-    return used
-
-
-def _cpu_per_operation(make: drivers.DriverFactory) -> Callable[[Server, Timing], Sample]:
+def _cpu_per_operation(make: DriverFactory) -> Measure:
     """Microseconds of server CPU per operation of the driver."""
 
-    def measure(server: Server, timing: Timing) -> Sample:
-        loop = Loop()
-        used = _drive(server, timing, make(loop, server.port), loop)
-        if not used.operations:
-            raise LoadError("not one operation was finished")
-        return used.sample(used.server / used.operations * 1e6)
+    def measure(server: Server, effort: Effort) -> Sample:
+        with Loop(server.kind.client_hangs_up) as loop:
+            driver = make(loop, server.port, effort)
+            used = drive(server, effort, driver, loop)
+        return used.sample((used.server / used.operations * 1e6,), driver.operations)
 
     return measure
 
 
-def _latency(server: Server, timing: Timing) -> Sample:
-    """The 99th percentile, in milliseconds, of echoes made while the server has as much fan-out as it can do."""
-    loop = Loop()
-    driver = fanout.ProbedFanout(loop, server.port, RECEIVERS, CASTS_IN_FLIGHT, PROBES, PROBE_PACE)
-    used = _drive(server, timing, driver, loop, is_warm=driver.latencies.clear)
+def _latency(server: Server, effort: Effort) -> Sample:
+    """Percentiles, in milliseconds, of echoes made while the server has as much fan-out as it can do."""
+    receivers, probes = effort.clients(RECEIVERS), effort.clients(PROBES)
+    with Loop(server.kind.client_hangs_up) as loop:
+        driver = ProbedFanout(loop, server.port, receivers, CASTS_IN_FLIGHT, probes, PROBE_PACE)
+        used = drive(server, effort, driver, loop, is_warm=driver.latencies.clear)
     latencies = sorted(driver.latencies)
-    return used.sample(latencies[int(len(latencies) * 0.99)] * 1e3)
+    if not latencies:
+        raise Stalled("not one echo was back in time")
+    return used.sample(
+        tuple(latencies[int(len(latencies) * share)] * 1e3 for share in (0.5, 0.99, 0.999)), driver.operations
+    )
 
 
-def _idle_memory(server: Server, timing: Timing) -> Sample:
-    """Kilobytes by which the server's resident memory grows per open, silent WebSocket."""
-    loop = Loop()
-    close_websockets(loop, open_websockets(loop, server.port, MEMORY_WARM_UP))
-    time.sleep(SETTLE_SECONDS)
-    before, start = server.resident_bytes(), _Usage.now(server, 0)
-    sockets = open_websockets(loop, server.port, timing.connections)
-    used = _Usage.now(server, len(sockets)).since(start)
-    time.sleep(SETTLE_SECONDS)
-    grown = server.resident_bytes() - before
-    close_websockets(loop, sockets)
-    return used.sample(grown / len(sockets) / 1024)
+def _echo(loop: Loop, port: int, effort: Effort) -> drivers.Driver:
+    return drivers.Echoes(loop, port, effort.clients(ECHO_SOCKETS))
 
 
-def _echo(loop: Loop, port: int) -> drivers.Driver:
-    return drivers.Echoes(loop, port, ECHO_SOCKETS)
+def _fanout(receivers: int, in_flight: int, messages: Callable[[], Sequence[Message]]) -> Measure:
+    return _cpu_per_operation(
+        lambda loop, port, effort: fanout.fanout_to_all(loop, port, effort.clients(receivers), in_flight, messages())
+    )
 
 
-def _fanout(loop: Loop, port: int) -> drivers.Driver:
-    return fanout.Fanout(loop, port, RECEIVERS, CASTS_IN_FLIGHT)
+def _short_texts() -> Sequence[Message]:
+    return text_messages("cast", 0)
 
 
-def _fanout_single(loop: Loop, port: int) -> drivers.Driver:
-    return fanout.Fanout(loop, port, RECEIVERS, 1)
+def _channels(loop: Loop, port: int, effort: Effort) -> drivers.Driver:
+    return fanout.fanout_to_channels(loop, port, effort.clients(CHANNELS), MEMBERS)
 
 
-def _visits(loop: Loop, port: int) -> drivers.Driver:
-    return drivers.Visits(loop, port, VISITORS, drivers.visit_by_websocket)
+def _visits(loop: Loop, port: int, effort: Effort) -> drivers.Driver:
+    return drivers.Visits(loop, port, effort.clients(VISITORS), drivers.visit_by_websocket)
 
 
-def _upgrades(loop: Loop, port: int) -> drivers.Driver:
-    return drivers.Visits(loop, port, UPGRADING_VISITORS, UpgradingVisitor)
+def _upgrades(loop: Loop, port: int, effort: Effort) -> drivers.Driver:
+    return drivers.Visits(loop, port, effort.clients(UPGRADING_VISITORS), UpgradingVisitor)
 
 
-def _heartbeats(loop: Loop, port: int) -> drivers.Driver:
-    return drivers.Heartbeats(loop, port, HEARTBEAT_SOCKETS)
+def _heartbeats(loop: Loop, port: int, effort: Effort) -> drivers.Driver:
+    return drivers.Heartbeats(loop, port, effort.clients(HEARTBEAT_SOCKETS))
 
 
-def _polling_echo(loop: Loop, port: int) -> drivers.Driver:
-    return longpolling.PollingEchoes(loop, port, POLLING_CLIENTS)
+def _polling_echo(loop: Loop, port: int, effort: Effort) -> drivers.Driver:
+    return longpolling.PollingEchoes(loop, port, effort.clients(POLLING_CLIENTS))
+
+
+def _fanout_grid() -> Iterator[Scenario]:
+    """Every other number of receivers and size of message than those of the scenario `fanout`."""
+    sizes = (
+        ("100", "100 B", CASTS_IN_FLIGHT, _short_texts),
+        ("4k", "4 KB", CASTS_IN_FLIGHT, lambda: text_messages("cast", 0, 4096)),
+        ("64k", "64 KB binary", LARGE_CASTS_IN_FLIGHT, lambda: binary_messages("cast", 0, 65_536)),
+    )
+    for receivers in (50, 200, 1000):
+        for short, size, in_flight, messages in sizes:
+            if (receivers, short) != (RECEIVERS, "100"):
+                title = f"fan-out of {size} to {receivers}, {in_flight} casts in flight"
+                measure = _fanout(receivers, in_flight, messages)
+                figures = (Figure("us/receiver"),)
+                yield Scenario(f"fanout_{receivers}_{short}", title, figures, measure, only_full=True)
 
 
 SCENARIOS = (
-    Scenario("echo", "echo, 50 WebSockets", "us/echo", 0.75, _cpu_per_operation(_echo)),
-    Scenario("fanout", "fan-out to 200, 16 casts in flight", "us/receiver", 0.68, _cpu_per_operation(_fanout)),
+    Scenario("echo", "echo, 50 WebSockets", [Figure("us/echo", 0.75)], _cpu_per_operation(_echo)),
     Scenario(
-        "fanout_single", "fan-out to 200, one cast at a time", "us/receiver", 0.52, _cpu_per_operation(_fanout_single)
+        "fanout",
+        "fan-out of 100 B to 200, 16 casts in flight",
+        [Figure("us/receiver", 0.68)],
+        _fanout(RECEIVERS, CASTS_IN_FLIGHT, _short_texts),
     ),
-    Scenario("connect", "WebSocket opened, joined and closed", "us/visit", 0.7, _cpu_per_operation(_visits)),
-    Scenario("upgrade", "polling handshake, upgrade, close", "us/visit", 0.8, _cpu_per_operation(_upgrades)),
-    Scenario("memory", "memory per idle WebSocket", "KB", 8.0, _idle_memory, absolute=True, fresh_server=True),
+    Scenario(
+        "fanout_single",
+        "fan-out of 100 B to 200, one cast at a time",
+        [Figure("us/receiver", 0.52)],
+        _fanout(RECEIVERS, 1, _short_texts),
+    ),
+    *_fanout_grid(),
+    Scenario(
+        "channels",
+        "100 channels of 10, one cast at a time in each",
+        [Figure("us/receiver")],
+        _cpu_per_operation(_channels),
+        only_full=True,
+    ),
+    Scenario("connect", "WebSocket opened, joined and closed", [Figure("us/visit", 0.7)], _cpu_per_operation(_visits)),
+    Scenario("upgrade", "polling handshake, upgrade, close", [Figure("us/visit", 0.8)], _cpu_per_operation(_upgrades)),
+    Scenario(
+        "memory",
+        "memory per idle WebSocket",
+        [Figure("KB", 8.0, absolute=True)],
+        idle.measure_memory,
+        fresh_server=True,
+    ),
+    Scenario(
+        "idle",
+        "many idle WebSockets",
+        [Figure("KB", 8.0, absolute=True, name="memory of one"), Figure("% of a core", name="heartbeat of all")],
+        idle.measure_rest,
+        fresh_server=True,
+        only_full=True,
+        most_rounds=LONG_ROUNDS,
+    ),
     Scenario(
         "heartbeat",
         "ping and pong, 1000 WebSockets",
-        "us/pair",
-        0.6,
+        [Figure("us/pair", 0.6)],
         _cpu_per_operation(_heartbeats),
         heartbeat=HEARTBEAT_SECONDS,
     ),
-    Scenario("polling", "echo over long-polling, 20 clients", "us/echo", 1.0, _cpu_per_operation(_polling_echo)),
-    Scenario("latency", "p99 of an echo during fan-out", "ms", 0.7, _latency),
+    Scenario(
+        "polling", "echo over long-polling, 20 clients", [Figure("us/echo", 1.0)], _cpu_per_operation(_polling_echo)
+    ),
+    Scenario(
+        "latency",
+        "echo during fan-out",
+        [Figure("ms", name="p50"), Figure("ms", 0.7, name="p99"), Figure("ms", name="p99.9")],
+        _latency,
+    ),
+    Scenario(
+        "slow_reader",
+        "growth for one who never reads",
+        [Figure("MB", 5.0, absolute=True)],
+        slowreader.measure_backlog,
+        fresh_server=True,
+        only_full=True,
+        most_rounds=LONG_ROUNDS,
+    ),
 )

@@ -4,22 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
+from clients import check_upgrade, is_goodbye, upgrade_request
 from drivers import Visits
-from load import (
-    CLOSE,
-    GOODBYE,
-    RECEIVE_BYTES,
-    TEXT,
-    Disconnected,
-    WrongData,
-    check_upgrade,
-    client_frame,
-    connect,
-    server_frame,
-    split_frames,
-    upgrade_request,
-)
-from longpolling import Requests, Response
+from frames import GOODBYE, TEXT, client_frame, server_frame
+from load import RECEIVE_BYTES, Disconnected, WrongData, connect
+from longpolling import POSTED, Requests
+from responses import Response
 
 PROBE = client_frame(TEXT, b"2probe", b"\x21\x32\x43\x54")
 PROBE_ANSWER = server_frame(TEXT, b"3probe")
@@ -58,7 +48,7 @@ class UpgradingVisitor:
     def _visit(self) -> Steps:
         """All of it: handshake, namespace, upgrade, and the closing handshake."""
         session_id = self._requests.open((yield from self._answer(self._requests.get)))
-        yield from self._expect(self._requests.post(b"40"), b"ok")
+        yield from self._expect(self._requests.post(b"40"), *POSTED)
         yield from self._expect(self._requests.get, b'40{"sid":"')
         self._http.send(self._requests.get)
         yield from self._upgrade(session_id)
@@ -77,10 +67,10 @@ class UpgradingVisitor:
         self._body = None
         return body
 
-    def _expect(self, request: bytes, start: bytes) -> Steps:
+    def _expect(self, request: bytes, *starts: bytes) -> Steps:
         body = yield from self._answer(request)
-        if not body.startswith(start):
-            raise WrongData(f"{body!r} instead of {start!r}")
+        if not body.startswith(starts):
+            raise WrongData(f"{body!r} instead of {starts[0]!r}")
 
     def _upgrade(self, session_id: str) -> Steps:
         """Open the WebSocket and probe it; meanwhile the poll stays open."""
@@ -103,8 +93,5 @@ class UpgradingVisitor:
 
     def _hang_up(self) -> Steps:
         """Wait for the end of the WebSocket, which has to be a close frame."""
-        while not self._is_over:
+        while not is_goodbye(self._received, self._is_over, self._driver.loop.client_hangs_up):
             yield
-        frames, rest = split_frames(self._received)
-        if rest or not frames or frames[-1][0] != 0x80 | CLOSE:
-            raise WrongData("the server hung up without a close frame")

@@ -15,6 +15,11 @@ io.on("connection", (socket) => {
   socket.join("all");
   socket.on("message", (message) => socket.emit("message", message));
   socket.on("cast", (message) => io.to("all").emit("message", message));
+  socket.on("join", (channel, answer) => {
+    socket.join(channel);
+    answer("ok");
+  });
+  socket.on("tell", (channel, message) => io.to(channel).emit("message", message));
 });
 
 httpServer.listen(Number(process.env.PORT), "127.0.0.1");

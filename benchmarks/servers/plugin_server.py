@@ -43,6 +43,19 @@ def cast(request, socket, context, message):
     socket.send_and_broadcast_channel(message, "all")
 
 
+@on_event("join")
+def join(request, socket, context, channel):
+    """Subscribe to one more channel."""
+    socket.subscribe(channel)
+    return "ok"
+
+
+@on_event("tell")
+def tell(request, socket, context, channel, message):
+    """Send to one channel, the sender included."""
+    socket.send_and_broadcast_channel(message, channel)
+
+
 if __name__ == "__main__":
     listener = ("127.0.0.1", int(os.environ["PORT"]))
     SocketIOServer(listener, application, message_log_format=None).serve_forever()
