@@ -35,15 +35,56 @@ def in_loop(function: Callable[[], Any]) -> Any:
     return result[0]
 
 
-def test_from_the_loop_a_job_runs_before_start_returns(workers: Workers) -> None:
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Let the loop go on until something holds."""
+    with gevent.Timeout(5):
+        while not condition():
+            gevent.sleep(0)
+
+
+def test_a_job_runs_after_the_callback_that_starts_it(workers: Workers) -> None:
     order: list[str] = []
 
-    def visit() -> list[str]:
+    def visit() -> None:
         workers.start(order.append, "job")
-        order.append("after")
-        return order
+        order.append("callback")
 
-    assert in_loop(visit) == ["job", "after"]
+    in_loop(visit)
+    assert order == ["callback", "job"]
+
+
+def test_jobs_that_start_others_leave_the_loop_its_turn(workers: Workers) -> None:
+    order: list[Any] = []
+
+    def job(number: int) -> None:
+        order.append(number)
+        if number < 3:
+            gevent.get_hub().loop.run_callback(order.append, f"loop after {number}")
+            workers.start(job, number + 1)
+
+    in_loop(lambda: workers.start(job, 1))
+    wait_until(lambda: 3 in order)
+    assert order == [1, "loop after 1", 2, "loop after 2", 3]
+
+
+def test_jobs_behind_one_that_blocks_go_on(workers: Workers) -> None:
+    order: list[Any] = []
+    proceed = Event()
+
+    def block(number: int) -> None:
+        proceed.wait()
+        order.append(number)
+
+    def visit() -> None:
+        for number in range(3):
+            workers.start(block, number)
+            workers.start(order.append, f"after {number}")
+
+    in_loop(visit)
+    wait_until(lambda: len(order) == 3)
+    proceed.set()
+    wait_until(lambda: len(order) == 6)
+    assert order == ["after 0", "after 1", "after 2", 0, 1, 2]
 
 
 def test_a_job_that_waits_gives_control_back(workers: Workers) -> None:
@@ -60,9 +101,10 @@ def test_a_job_that_waits_gives_control_back(workers: Workers) -> None:
         order.append("after")
 
     in_loop(visit)
+    wait_until(lambda: "begins" in order)
     proceed.set()
-    gevent.sleep(0)
-    assert order == ["begins", "after", "ends"]
+    wait_until(lambda: "ends" in order)
+    assert order == ["after", "begins", "ends"]
 
 
 def test_from_a_greenlet_jobs_start_soon_and_in_order(workers: Workers) -> None:
@@ -70,7 +112,7 @@ def test_from_a_greenlet_jobs_start_soon_and_in_order(workers: Workers) -> None:
     for number in range(5):
         workers.start(order.append, number)
     assert order == []
-    gevent.sleep(0)
+    wait_until(lambda: len(order) == 5)
     assert order == [0, 1, 2, 3, 4]
 
 
@@ -81,7 +123,9 @@ def test_a_parked_worker_is_used_again(workers: Workers) -> None:
         for _ in range(3):
             workers.start(lambda: used.append(gevent.getcurrent()))
 
-    in_loop(visit)
+    for count in (3, 6):
+        in_loop(visit)
+        wait_until(lambda count=count: len(used) == count)
     assert len(set(map(id, used))) == 1
 
 
@@ -103,6 +147,7 @@ def test_nothing_of_one_job_is_left_for_another(workers: Workers) -> None:
             workers.start(job)
 
     in_loop(visit)
+    wait_until(lambda: len(seen) == 4)
     assert seen == [("clean", False)] * 4
 
 
@@ -120,6 +165,7 @@ def test_a_job_that_raises_is_logged_and_its_worker_lives_on(
         workers.start(order.append, "next")
 
     in_loop(visit)
+    wait_until(lambda: bool(order))
     assert order == ["next"]
     assert [type(record.exc_info[1]) for record in caplog.records if record.exc_info] == [type(error)]
     assert caplog.records[0].levelno == logging.ERROR

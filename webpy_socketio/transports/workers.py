@@ -1,10 +1,11 @@
-"""Workers: greenlets that run handlers, parked between jobs and entered by switching to them directly."""
+"""Workers: greenlets that run handlers, parked between jobs and entered by switching to them."""
 
 from __future__ import annotations
 
 import contextlib
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable
 from contextvars import Context
 from typing import Any, TypeVar
@@ -41,24 +42,32 @@ class _ThreadWaiter:
 
 
 class Workers:
-    """Runs jobs in the greenlets of one event loop; see the contract of Runner."""
+    """Runs jobs in the greenlets of one event loop; see the contract of Runner.
+
+    What becomes ready in one turn of the loop is done by one worker, as long as nothing blocks: to enter and to leave a
+    greenlet costs as much as a short job. When a job blocks, another worker goes on with those behind it.
+    """
 
     #: gevent's timeouts are no Exception, so that they pass through code that catches all of those.
     failures: tuple[type[BaseException], ...] = (Exception, gevent.Timeout)
 
     def __init__(self) -> None:
         self._hub = gevent.get_hub()
+        self._loop = self._hub.loop
         self._thread = _thread_id()
         self._parked: list[greenlet] = []
+        self._jobs: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._is_scheduled = False
+        #: How many jobs are still to be started in this turn of the loop.
+        self._due = 0
         self.now = time.monotonic
 
     def start(self, job: Callable[..., object], *args: Any) -> None:
-        """Run a job in a worker: from the loop's own callbacks at once, from another greenlet soon."""
-        worker = self._parked.pop() if self._parked else greenlet(self._serve, self._hub)
-        if getcurrent() is self._hub:
-            worker.switch([job, args])
-        else:
-            self._hub.loop.run_callback(worker.switch, [job, args])
+        """Run a job in a worker, after the callbacks of this turn of the loop."""
+        self._jobs.append((job, args))
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self._loop.run_callback(self._run_jobs)
 
     def spawn(self, job: Callable[[], object]) -> Callable[[], None]:
         """Run a job in a greenlet of its own, soon; return what ends it."""
@@ -92,23 +101,34 @@ class Workers:
             raise error
         return result  # type: ignore[no-any-return]
 
-    def _serve(self, task: list[Any]) -> None:
-        me, context = getcurrent(), Context()
+    def _run_jobs(self) -> None:
+        """Start the jobs that are there; what they start themselves has its turn when the loop has been around."""
+        self._is_scheduled = False
+        self._due = len(self._jobs)
+        while self._due > 0:
+            worker = self._parked.pop() if self._parked else greenlet(self._serve, self._hub)
+            worker.switch()  # comes back when it has run them all, or when one of them blocks
+
+    def _serve(self) -> None:
+        me, context, jobs = getcurrent(), Context(), self._jobs
         while True:
-            job, args = task
-            task.clear()  # whoever switched here still holds the list; it must not keep a client alive
-            try:
-                context.run(job, *args)
-            except gevent.GreenletExit:
+            while self._due > 0:
+                self._due -= 1
+                job, args = jobs.popleft()
+                try:
+                    context.run(job, *args)
+                except gevent.GreenletExit:
+                    return
+                except BaseException as error:
+                    logger.error("a handler raised %s", type(error).__name__, exc_info=error)
+                # A greenlet-local that holds something for this greenlet refers to it. One such is web.ctx, which its
+                # scope has emptied; if there are more, they belong to the application, and end with this greenlet.
+                if weakref.getweakrefcount(me) > 1:
+                    return
+                if len(context):  # a context variable was set: it must not be there for the next
+                    context = Context()
+            job = args = None  # type: ignore[assignment]  # a parked worker must not keep a client alive
+            if len(self._parked) >= MOST_PARKED:
                 return
-            except BaseException as error:
-                logger.error("a handler raised %s", type(error).__name__, exc_info=error)
-            # A greenlet-local that holds something for this greenlet refers to it. One such is web.ctx, which its
-            # scope has emptied; if there are more, they belong to the application, and end with this greenlet.
-            if weakref.getweakrefcount(me) > 1 or len(self._parked) >= MOST_PARKED:
-                return
-            job = args = None
-            if len(context):  # a context variable was set: it must not be there for the next
-                context = Context()
             self._parked.append(me)
-            task = self._hub.switch()
+            self._hub.switch()
