@@ -21,6 +21,7 @@ class Absentee:
     def __init__(self, recovery: Recovery) -> None:
         self.first_number = self.last_number = recovery.history.last_number
         self.given_up = 0
+        self.replayed_from = 0
         self.connected = False
         self.pid: str | None = recovery.admit(self)
         self._recovery = recovery
@@ -131,6 +132,21 @@ def test_gone_too_early(recovery: Recovery) -> None:
     late.first_number = 1
     late.last_number = recovery.history.last_number
     assert len(texts(recovery.missed(late, None))) == 1
+
+
+def test_lost_again_while_it_got_what_it_missed(recovery: Recovery) -> None:
+    """Whether it has a part of that, nobody can tell: official clients keep it without saying so."""
+    socket = Absentee(recovery)
+    for text in ("one", "two"):
+        say(recovery, text)
+    socket.last_number = recovery.history.last_number
+    missed = recovery.missed(socket, None)
+    assert texts(missed) == ['2["message","one"]', '2["message","two"]']
+    assert missed is not None
+    socket.replayed_from = missed[0].number
+    assert recovery.missed(socket, None) is None
+    socket.first_number = missed[0].number  # as if it said so with its offset
+    assert texts(recovery.missed(socket, None)) == ['2["message","two"]']
 
 
 def test_who_missed_nothing_is_complete_whatever_is_gone(recovery: Recovery) -> None:

@@ -129,7 +129,7 @@ class Hub:
         """Take a text message from a client: what :meth:`receive` does with such a packet, with fewer steps."""
         if session.heartbeat.is_awaiting:
             session.heartbeat.sign_of_life(self.runner.now())
-        if session.state is State.OPEN:
+        if session.state is State.OPEN and not session.is_refused:
             try:
                 session.peer.receive(message)
             except (RuleBroken, PacketError) as error:
@@ -142,8 +142,11 @@ class Hub:
             self._refuse(session, error)
 
     def _refuse(self, session: Session, error: ClientError) -> None:
+        """End a session because of what its client said; what it had said before is handled, and answered, still."""
         logger.debug("%s: %s", session, error)
-        self.close(session, PROTOCOL_VIOLATION if isinstance(error, RuleBroken) else PARSE_ERROR)
+        session.is_refused = True
+        reason = PROTOCOL_VIOLATION if isinstance(error, RuleBroken) else PARSE_ERROR
+        session.peer.when_idle(lambda: self.close(session, reason))
 
     # Sessions end.
 
@@ -161,7 +164,7 @@ class Hub:
             logger.debug("%s ended: %s", session, session.reason)
             self.counters.ended[str(session.reason)] += 1
             self._part(session, session.reason or reason)
-            session.peer = session.carrier = session.wake = None  # they hold the session too
+            session.peer = session.carrier = session.wake = session.flush = None  # they hold the session too
 
     def unattended(self, session: Session) -> None:
         """Nobody carries the session at the moment: the hub itself takes note if it ends because it is full."""

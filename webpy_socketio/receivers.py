@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from .acks import AckListener, PendingAcks
@@ -16,6 +16,9 @@ from .targets import check_channels
 from .wire.packets import SocketPacket, SocketType
 from .wire.prepared import Prepared
 from .wire.socketio import encode_event, encode_packet
+
+#: Bytes that fit into one segment of TCP, on any usual network.
+ONE_SEGMENT = 1200
 
 
 class Owner(Protocol):
@@ -49,7 +52,7 @@ class Receiver:
     __slots__ = (
         "__weakref__", "_acks", "_held", "_services", "_spawned", "_subscriptions",
         "admitted", "auth", "connected", "context", "first_number", "instances", "is_attached", "last_number", "link",
-        "namespace", "owner", "pid", "reason", "recovered", "request", "sid",
+        "namespace", "owner", "pid", "reason", "recovered", "replayed_from", "request", "sid",
     )  # fmt: skip
 
     def __init__(self, sid: str, namespace: str, auth: dict[str, Any], services: Services, owner: Owner) -> None:
@@ -81,6 +84,8 @@ class Receiver:
         self.pid: str | None = None
         #: The numbers of the last message before it connected, and of the last that was for it; see History.
         self.first_number = self.last_number = 0
+        #: See Recovery.
+        self.replayed_from = 0
         self._services = services
         self._subscriptions = Subscriptions()
         self._acks: PendingAcks | None = None
@@ -172,14 +177,17 @@ class Receiver:
         self._abandon_acks()
         self._services.desk.leave(self.sid)
 
-    def resume(self, owner: Owner, auth: dict[str, Any], missed: Iterable[Kept]) -> None:
+    def resume(self, owner: Owner, auth: dict[str, Any], missed: Sequence[Kept]) -> None:
         """The client came back, on another connection: it gets what it missed, and is told that it goes on."""
         self.owner, self.link, self.request, self.auth = owner, owner.session, owner.request, auth
         self.reason = None
         self.connected = self.recovered = True
-        for kept in missed:
-            self.link.send(kept.prepared)
-        self.deliver(self.link.dialect.connect(self.namespace, self.sid, self.pid))
+        welcome = self.link.dialect.connect(self.namespace, self.sid, self.pid)
+        packets = [*(kept.prepared for kept in missed), Prepared(*encode_packet(welcome, 0))]
+        # A poll's answer arrives as a whole or not at all, and so does a segment.
+        is_divisible = self.link.transport != "polling" and sum(packet.size for packet in packets) > ONE_SEGMENT
+        self.replayed_from = missed[0].number if missed and is_divisible else 0
+        self.link.send_together(packets)
 
     def missed(self, kept: Kept) -> bool:
         """Whether a kept message was for this socket."""

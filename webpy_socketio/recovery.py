@@ -22,6 +22,9 @@ class Resumable(Protocol):
     connected: bool
     last_number: int
     first_number: int
+    #: The number of the first message that its client was sent again when it came back last, if it may have a part of
+    #: what it was sent then.
+    replayed_from: int
 
     def missed(self, kept: Kept) -> bool:
         """Whether a kept message was for this socket."""
@@ -77,7 +80,12 @@ class Recovery:
             return []
         if received < self.history.lost_number:
             return None
-        return [kept for kept in self.history.after(received) if socket.missed(kept)]
+        missed = [kept for kept in self.history.after(received) if socket.missed(kept)]
+        if missed and missed[0].number == socket.replayed_from:
+            # It was lost again before it was told that it goes on. What it had by then official clients keep without
+            # saying so: sent once more, it would be there twice.
+            return None
+        return missed
 
     def welcome(self, pid: str) -> None:
         """The client is back: wait for it no longer."""

@@ -17,6 +17,8 @@ CLIENTS_AT_ONCE = 20
 MESSAGES = 1000
 #: How many connections have to be lost in all.
 LOSSES = 200
+#: How many clients may be lost again just while they get what they missed, and so start anew.
+MOST_TOLD = 5
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +47,14 @@ def test_every_message_once(server: Server, transports: str) -> None:
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             reports = cut_until_done(process, proxy)
     assert sum(report["lost"] for report in reports) >= LOSSES
+    told = [report for report in reports if report["anew"]]
     for report in reports:
-        assert report["numbers"] == list(range(MESSAGES))
-        assert report["binary"] == [number % 256 for number in range(0, MESSAGES, 10)]
-        assert (report["anew"], report["sids"]) == (0, 1)
+        if report not in told:
+            assert report["numbers"] == list(range(MESSAGES))
+            assert report["binary"] == [number % 256 for number in range(0, MESSAGES, 10)]
+            assert report["sids"] == 1
+        # Who was told that something is missing lacks it, but has nothing twice, nor out of order.
+        assert report["numbers"] == sorted(set(report["numbers"]))
         assert report["recovered"] > 0
+    assert len(told) <= MOST_TOLD
     assert "Traceback" not in server.log

@@ -9,12 +9,13 @@ ours, never of a client. A client's packets are judged by :meth:`Session.receive
                CLOSING ──► CLOSED        CLOSING: what is still queued may be taken, nothing is added
 
 Whoever carries the session (a transport) puts itself in two slots: ``write`` takes one packet at once, while nothing
-is queued before it; ``wake`` is called when the queue, or the state, has something for it.
+is queued before it; ``wake`` is called when the queue, or the state, has something for it. One that writes at once puts
+a third there: ``flush`` sends what is queued.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any
 
@@ -86,8 +87,8 @@ class Session:
     """One Engine.IO session. Times are seconds on a clock that never goes back."""
 
     __slots__ = (
-        "__weakref__", "candidate", "carrier", "dialect", "heartbeat", "is_awaited", "outbox", "paused", "peer",
-        "reason", "sid", "state", "transport", "wake", "write",
+        "__weakref__", "candidate", "carrier", "dialect", "flush", "heartbeat", "is_awaited", "is_refused", "outbox",
+        "paused", "peer", "reason", "sid", "state", "transport", "wake", "write",
     )  # fmt: skip
 
     def __init__(self, sid: str, dialect: Dialect, transport: str, settings: Settings, now: float) -> None:
@@ -113,6 +114,9 @@ class Session:
         self.peer: Any = None
         self.write: Callable[[Prepared], None] | None = None
         self.wake: Callable[[], None] | None = None
+        self.flush: Callable[[], None] | None = None
+        #: Whether the client said something that cannot be, so that nothing more is heard from it.
+        self.is_refused = False
 
     def __str__(self) -> str:
         """For logs: enough of the id to tell sessions apart, too little to take one over."""
@@ -136,6 +140,8 @@ class Session:
         Raises TransportMisused for a packet that only a server sends.
         """
         kind, data = packet
+        if self.is_refused:
+            return None
         if kind is MESSAGE:
             if self.heartbeat.is_awaiting:
                 self.heartbeat.sign_of_life(now)
@@ -165,6 +171,19 @@ class Session:
         if self.write is not None or (self.is_awaited and self.is_open and not self.outbox):
             return self.send(prepared)
         return False
+
+    def send_together(self, packets: Sequence[Prepared]) -> None:
+        """Send packets in one piece, so that a connection that breaks is not likely to break between them."""
+        flush = self.flush
+        if self.write is None or flush is None:
+            for prepared in packets:
+                self.send(prepared)
+            return
+        self.write = None
+        for prepared in packets:
+            self._queue(prepared)
+        if self.is_open:
+            flush()
 
     def _queue(self, prepared: Prepared) -> bool:
         if not self.is_open:

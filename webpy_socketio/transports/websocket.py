@@ -72,6 +72,7 @@ class WebSocket:
     def _attach(self) -> None:
         self._session.write = self.write
         self._session.wake = self._wake
+        self._session.flush = self._flush
         self._stream.on_drained = self._flush
 
     def _listen(self, early: bytes) -> None:
@@ -313,7 +314,7 @@ class WebSocket:
         self._stream.close()
         self._stream.on_drained = None
         if self._session.wake == self._wake:
-            self._session.wake = None
+            self._session.wake = self._session.flush = None
 
     # Pause.
 
