@@ -33,7 +33,10 @@ function follow(index) {
   socket.on("number", (number, data) => {
     report.numbers.push(number);
     until -= 1;
-    if (index === 0 && until <= 0) console.log("cut");
+    if (index === 0 && until === 0) {
+      console.log("cut");
+      until = MOST; // a poll that was not on its way is not cut
+    }
     if (data) report.binary.push(data[0]);
   });
   report.ready = new Promise((resolve) => socket.once("connect", resolve));
