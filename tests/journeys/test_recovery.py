@@ -23,7 +23,9 @@ MOST_TOLD = 5
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with serve("recovery", recovery="true", message_log_format="None") as server:
+    # An official client that loses its WebSocket while it moves there waits for its next heartbeat, and does nothing else.
+    heartbeat = {"ping_interval": 2, "ping_timeout": 2}
+    with serve("recovery", recovery="true", message_log_format="None", **heartbeat) as server:
         yield server
 
 
