@@ -85,18 +85,35 @@ def test_a_parked_worker_is_used_again(workers: Workers) -> None:
     assert len(set(map(id, used))) == 1
 
 
-def test_nothing_of_one_job_is_left_for_another(workers: Workers) -> None:
+def test_so_is_one_whose_local_is_emptied_after_each_job() -> None:
+    used: list[Any] = []
+    emptied = local()
+    workers = Workers(lambda: emptied.__dict__)
+
+    def job() -> None:
+        used.append(gevent.getcurrent())
+        emptied.value = 1
+        emptied.__dict__.clear()
+
+    def visit() -> None:
+        for _ in range(3):
+            workers.start(job)
+
+    in_loop(visit)
+    assert len(set(map(id, used))) == 1
+
+
+@pytest.mark.parametrize("has_one", [False, True])
+def test_nothing_of_one_job_is_left_for_another(has_one: bool) -> None:
     variable: ContextVar[str] = ContextVar("variable", default="clean")
-    own = local()
+    own, emptied = local(), local()
+    workers = Workers(lambda: emptied.__dict__) if has_one else Workers()
     seen: list[tuple[str, bool]] = []
 
     def job() -> None:
         seen.append((variable.get(), hasattr(own, "value")))
         variable.set("dirty")
         own.value = own.other = 1
-        second.value = 1
-
-    second = local()
 
     def visit() -> None:
         for _ in range(4):

@@ -40,13 +40,22 @@ class _ThreadWaiter:
         return in_time
 
 
+def _nothing() -> None:
+    pass
+
+
 class Workers:
-    """Runs jobs in the greenlets of one event loop; see the contract of Runner."""
+    """Runs jobs in the greenlets of one event loop; see the contract of Runner.
+
+    :param prepare: called in each worker before its first job, to make it the greenlet-locals that are emptied after
+        every job.
+    """
 
     #: gevent's timeouts are no Exception, so that they pass through code that catches all of those.
     failures: tuple[type[BaseException], ...] = (Exception, gevent.Timeout)
 
-    def __init__(self) -> None:
+    def __init__(self, prepare: Callable[[], object] = _nothing) -> None:
+        self._prepare = prepare
         self._hub = gevent.get_hub()
         self._thread = _thread_id()
         self._parked: list[greenlet] = []
@@ -94,6 +103,8 @@ class Workers:
 
     def _serve(self, task: list[Any]) -> None:
         me, context = getcurrent(), Context()
+        self._prepare()
+        own_locals = weakref.getweakrefcount(me)
         while True:
             job, args = task
             task.clear()  # whoever switched here still holds the list; it must not keep a client alive
@@ -103,9 +114,9 @@ class Workers:
                 return
             except BaseException as error:
                 logger.error("a handler raised %s", type(error).__name__, exc_info=error)
-            # A greenlet-local that holds something for this greenlet refers to it. One such is web.ctx, which its
-            # scope has emptied; if there are more, they belong to the application, and end with this greenlet.
-            if weakref.getweakrefcount(me) > 1 or len(self._parked) >= MOST_PARKED:
+            # A greenlet-local that holds something for this greenlet refers to it. If there are more than at first, they
+            # belong to the application, and end with this greenlet.
+            if weakref.getweakrefcount(me) > own_locals or len(self._parked) >= MOST_PARKED:
                 return
             job = args = None
             if len(context):  # a context variable was set: it must not be there for the next
