@@ -152,6 +152,26 @@ def test_call_from_another_thread(workers: Workers) -> None:
     assert threads.apply(lambda: workers.call(threading.get_ident)) == own
 
 
+def test_what_is_started_during_a_call_from_another_thread_runs_after_it(workers: Workers) -> None:
+    order: list[str] = []
+
+    def function() -> None:
+        workers.start(order.append, "started")
+        order.append("function")
+
+    gevent.get_hub().threadpool.apply(lambda: workers.call(function))
+    gevent.sleep(0)
+    assert order == ["function", "started"]
+
+
+def test_what_is_called_from_another_thread_may_wait(workers: Workers) -> None:
+    def function() -> str:
+        gevent.sleep(0.001)
+        return "waited"
+
+    assert gevent.get_hub().threadpool.apply(lambda: workers.call(function)) == "waited"
+
+
 def test_call_brings_errors_back(workers: Workers) -> None:
     def fail() -> None:
         raise ValueError("broken")

@@ -94,7 +94,8 @@ class Workers:
                 outcome.extend((None, error))
             done.release()
 
-        self._hub.loop.run_callback_threadsafe(visit)
+        # In a worker, so that no handler begins in the middle of the function, and the function may wait.
+        self._hub.loop.run_callback_threadsafe(self.start, visit)
         done.acquire()
         result, error = outcome
         if error is not None:
