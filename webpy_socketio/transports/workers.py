@@ -115,8 +115,8 @@ class Workers:
                 return
             except BaseException as error:
                 logger.error("a handler raised %s", type(error).__name__, exc_info=error)
-            # A greenlet-local that holds something for this greenlet refers to it. If there are more than at first, they
-            # belong to the application, and end with this greenlet.
+            # A greenlet-local that holds something for this greenlet refers to it. If there are more than at first,
+            # they belong to the application, and end with this greenlet.
             if weakref.getweakrefcount(me) > own_locals or len(self._parked) >= MOST_PARKED:
                 return
             job = args = None
