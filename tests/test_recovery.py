@@ -17,6 +17,7 @@ class Absentee:
     """A socket that only knows which messages were for it."""
 
     namespace = "/"
+    forgotten_number = 0
 
     def __init__(self, recovery: Recovery) -> None:
         self.first_number = self.last_number = recovery.history.last_number

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from webpy_socketio.envelope import Selection
 from webpy_socketio.history import History
-from webpy_socketio.subscriptions import Subscriptions
+from webpy_socketio.subscriptions import MOST_ENDED, Subscriptions
 from webpy_socketio.wire.prepared import Prepared
 
 
@@ -65,7 +65,8 @@ def test_what_is_over_is_not_remembered_for_ever() -> None:
         channels.add("a", history.last_number)
         keep(history, now=moment)
         channels.discard("a", history)
-    assert len(channels._ended or ()) <= 12
+    assert channels._past is not None
+    assert len(channels._past._order) == len(channels._past._spans["a"]) <= 12
 
 
 def test_one_without_a_message_is_not_remembered_at_all() -> None:
@@ -75,7 +76,42 @@ def test_one_without_a_message_is_not_remembered_at_all() -> None:
     for _ in range(100):
         channels.add("a", history.last_number)
         channels.discard("a", history)
-    assert not channels._ended
+    assert channels._past is None
+
+
+def test_too_many_that_ended_are_forgotten_and_that_is_known() -> None:
+    history, channels = History(10, 10_000_000), Subscriptions()
+    for number in range(MOST_ENDED + 1):
+        channels.add(f"channel {number}", history.last_number)
+    first = keep(history)
+    for number in range(MOST_ENDED):
+        channels.discard(f"channel {number}", history)
+    assert (channels.forgotten_number, channels.had("channel 0", first)) == (0, True)
+    second = keep(history)
+    channels.discard(f"channel {MOST_ENDED}", history)
+    assert (channels.forgotten_number, channels.had("channel 0", first)) == (first, False)
+    assert channels.had(f"channel {MOST_ENDED}", second)
+
+
+def test_ending_many_and_asking_for_them_takes_no_longer_each() -> None:
+    """A client may do so as often as it likes."""
+    history, channels = History(10, 100_000_000), Subscriptions()
+    numbers = []
+    for _ in range(MOST_ENDED):
+        channels.add("a", history.last_number)
+        numbers.append(keep(history))
+        channels.discard("a", history)
+        keep(history)
+    assert all(channels.had("a", number) for number in numbers)
+    assert not any(channels.had("a", number + 1) for number in numbers)
+
+
+def test_a_subscription_that_is_not_granted_reaches_nobody() -> None:
+    channels = Subscriptions()
+    channels.add("a", None)
+    assert not channels.has_one_of(["a", "b"])
+    channels.add("a", 0)
+    assert channels.has_one_of(["b", "a"])
 
 
 @given(st.lists(st.tuples(st.sampled_from(["add", "propose", "discard", "send"]), st.sampled_from("ab")), max_size=40))

@@ -67,6 +67,8 @@ class Delivery:
         prepared = self._prepare(selection.namespace, data, None)
         members = self._select(selection)
         if volatile:
+            if self._history is not None:
+                self._history.mark(prepared)
             members = self._send_if_ready(members, prepared)
         if self._events.on_any_outgoing.is_bound:
             self._note_outgoing(members, data)

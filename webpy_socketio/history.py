@@ -51,6 +51,13 @@ class History:
         self._trim(now)
         return self.last_number
 
+    def mark(self, prepared: Prepared) -> None:
+        """Stamp a message that is not kept with the place of the last that is.
+
+        Clients take a text at the end of an event for its offset. One that is none would cost them their place.
+        """
+        prepared.stamp(f"{self._epoch}{self.last_number}")
+
     def number_of(self, offset: Any) -> int:
         """The number of the message that a client names as its last; 0 if it is none of ours."""
         if not isinstance(offset, str) or not offset.startswith(self._epoch):

@@ -65,7 +65,7 @@ class Namespace:
         else:
             answer = self._dispatch(socket, name, args)
         if ack_id is not None:
-            self._acknowledge(socket, ack_id, answer)
+            self._acknowledge(socket, ack_id, as_arguments(answer))
 
     def outgoing(self, socket: Socket, data: list[Any]) -> None:
         """Show an event that was sent to a socket to the handlers of outgoing events."""
@@ -121,17 +121,14 @@ class Namespace:
         refusal = self._consent(socket, around_connection(middleware, socket, let_in), "a connection middleware")
         return refusal or (None if was_asked else Refused())
 
-    def _through_middleware(self, socket: Socket, name: Any, args: list[Any]) -> list[Any]:
+    def _through_middleware(self, socket: Socket, name: Any, args: list[Any]) -> Any:
         middleware = self._events.packet_middleware.matching(self.name, socket.channels)
 
         def handle(*args: Any) -> Any:
-            answer = self._dispatch(socket, name, list(args))
-            # As a handler would have returned it: what is one value must come out as one again.
-            is_plain = len(answer) == 1 and answer[0] is not None and not isinstance(answer[0], tuple)
-            return answer[0] if is_plain else tuple(answer) or None
+            return self._dispatch(socket, name, list(args))
 
         try:
-            return as_arguments(around_packet(middleware, socket, name, handle)(*args))
+            return around_packet(middleware, socket, name, handle)(*args)
         except Refused as refusal:
             return error_answer("refused", refusal.message, refusal.data)
         except self._failures as error:
@@ -140,7 +137,7 @@ class Namespace:
 
     # Events.
 
-    def _dispatch(self, socket: Socket, name: Any, args: list[Any]) -> list[Any]:
+    def _dispatch(self, socket: Socket, name: Any, args: list[Any]) -> Any:
         """Do what an event is for; return what acknowledges it."""
         if name in CHANNEL_EVENTS:
             if name == SUBSCRIBE:
@@ -150,17 +147,17 @@ class Namespace:
             self._log_event(socket, name, args)
         return self._handle(socket, name, args)
 
-    def _handle(self, socket: Socket, name: Any, args: list[Any]) -> list[Any]:
+    def _handle(self, socket: Socket, name: Any, args: list[Any]) -> Any:
         """Run the handlers of an event; return what acknowledges it.
 
         The first that returns something answers. A refusal is the answer and ends it; an error does not end it.
         """
-        handlers, has_patterns = self._handlers_of(name)
-        if has_patterns:
+        handlers, is_simple = self._handlers_of(name)
+        if not is_simple:
             handlers = [handler for handler in handlers if handler.sees(socket.channels)]
         if not handlers:
             return self._cannot(name, "no_handler", f"no handler for the event {name!r}")
-        for handler in handlers:
+        for handler in () if is_simple else handlers:
             if handler.shape is ALL_VALUES and not handler.fewest <= len(args) <= handler.most:
                 problem = f"the event {name!r} takes {_range(handler)} arguments, not {len(args)}"
                 return self._cannot(name, "wrong_arguments", problem)
@@ -177,10 +174,10 @@ class Namespace:
                 self.report(socket, error, _name(handler))
             else:
                 answer = result if answer is None else answer
-        return FAILED if failed else as_arguments(answer)
+        return FAILED if failed else answer
 
     def _handlers_of(self, name: Any) -> tuple[list[Handler], bool]:
-        """The handlers of a named event, and whether any has a pattern; looked up once.
+        """The handlers of a named event, looked up once, and whether all of them take whatever comes, from everybody.
 
         Unknown names, which clients can make up, share an entry.
         """
@@ -192,10 +189,10 @@ class Namespace:
         if bound is None:
             key = name if name in events.named or name == "message" else None
             handlers = events.handlers_of(self.name, key)
-            bound = self._bound[key] = handlers, any(handler.pattern is not None for handler in handlers)
+            bound = self._bound[key] = handlers, all(map(_is_simple, handlers))
         return bound
 
-    def _cannot(self, name: Any, code: str, problem: str) -> list[Any]:
+    def _cannot(self, name: Any, code: str, problem: str) -> Any:
         """Return the answer to an event that cannot be handled; the log says it once, for who did not ask for one."""
         if (name, code) not in self._told and len(self._told) < MOST_TOLD:
             self._told.add((name, code))
@@ -207,13 +204,11 @@ class Namespace:
             socket.deliver(SocketPacket(SocketType.ACK, self.name, answer, ack_id))
         except UnsendableValue as error:
             self.report(socket, error, "the value that a handler returned")
-            socket.deliver(SocketPacket(SocketType.ACK, self.name, FAILED, ack_id))
+            socket.deliver(SocketPacket(SocketType.ACK, self.name, [FAILED], ack_id))
 
     # Channels.
 
-    def _change_channels(
-        self, socket: Socket, kind: str, change: Callable[[Socket, str], list[Any]], args: list[Any]
-    ) -> list[Any]:
+    def _change_channels(self, socket: Socket, kind: str, change: Callable[[Socket, str], Any], args: list[Any]) -> Any:
         try:
             channel = self._channel_name(args)
         except ClientError as error:
@@ -221,9 +216,9 @@ class Namespace:
         self._log(socket, kind, channel)
         return change(socket, channel)
 
-    def _subscribe(self, socket: Socket, channel: str) -> list[Any]:
+    def _subscribe(self, socket: Socket, channel: str) -> Any:
         if not socket.provisionally(channel):
-            return [True]
+            return True
         refusal: Refused | None = Refused()  # whatever ends the handlers, only their consent grants it
         try:
             refusal = self._refusal(socket, self._events.on_subscribe.matching(self.name, (channel,)), channel)
@@ -234,13 +229,13 @@ class Namespace:
             return error_answer("refused", refusal.message, refusal.data)
         if channel in socket.channels:  # unless a handler ended the subscription again
             socket.subscribe(channel)
-        return [True]
+        return True
 
-    def _unsubscribe(self, socket: Socket, channel: str) -> list[Any]:
+    def _unsubscribe(self, socket: Socket, channel: str) -> Any:
         if channel in socket.channels:
             socket.unsubscribe(channel)
             self._run(socket, self._events.on_unsubscribe.matching(self.name, (channel,)), channel)
-        return [True]
+        return True
 
     def _channel_name(self, args: list[Any]) -> str:
         limit = self._services.settings.max_channel_length
@@ -330,6 +325,12 @@ def _range(handler: Handler) -> str:
     if handler.fewest == handler.most:
         return str(handler.fewest)
     return f"at least {handler.fewest}" if handler.most == UNLIMITED else f"{handler.fewest} to {handler.most}"
+
+
+def _is_simple(handler: Handler) -> bool:
+    """Whether a handler runs for all sockets and any arguments."""
+    takes_all = handler.shape is not ALL_VALUES or (handler.fewest == 0 and handler.most == UNLIMITED)
+    return handler.pattern is None and takes_all
 
 
 def _values(shape: Shape, name: Any, args: list[Any]) -> Sequence[Any]:

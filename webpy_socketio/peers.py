@@ -12,6 +12,8 @@ from typing import Any
 from .conversation import Conversation
 from .engine.session import Session
 from .errors import RuleBroken
+from .history import Kept
+from .identifiers import is_private
 from .namespaces import Namespace, Namespaces
 from .reasons import CLIENT_DISCONNECT, TRANSPORT_CLOSE, Reason
 from .runner import Scope
@@ -20,6 +22,9 @@ from .sockets import Socket
 from .wire.packets import SocketPacket, SocketType
 from .wire.prepared import Prepared
 from .wire.socketio import PLAIN_EVENT, Assembler, decode_event, decode_packet, encode_packet
+
+#: More than the bytes of the answer to a client that comes back, beside the namespace.
+ANSWER = 100
 
 
 class Peer(Conversation):
@@ -117,9 +122,11 @@ class Peer(Conversation):
             self._turn_away(name, "Too many namespaces")
             return
         if self._services.recovery is not None and dialect.resumes:
-            pid, offset = auth.pop("pid", None), auth.pop("offset", None)
-            if self._resume(name, pid, offset, auth):
-                return
+            pid = auth.get("pid")
+            if isinstance(pid, str) and is_private(pid):  # else it is the application's own
+                del auth["pid"]
+                if self._resume(name, pid, auth.pop("offset", None), auth):
+                    return
         namespace = self._namespaces.enter(name)
         if namespace is None:
             self._turn_away(name, "Invalid namespace")
@@ -145,7 +152,7 @@ class Peer(Conversation):
 
     # Coming back to a connection that broke.
 
-    def _resume(self, name: str, pid: Any, offset: Any, auth: dict[str, Any]) -> bool:
+    def _resume(self, name: str, pid: str, offset: Any, auth: dict[str, Any]) -> bool:
         """Go on with the socket that a client comes back to; tells whether there is one and nothing of it is lost.
 
         What the client sends waits until the handlers of what it sent before have run.
@@ -157,7 +164,7 @@ class Peer(Conversation):
         before: Any = socket.owner  # a peer, too
         namespace = before.take_over(socket)
         missed = recovery.missed(socket, offset)
-        if missed is None:
+        if missed is None or not self._has_room(name, missed):
             self._services.counters.not_recovered += 1
             before.end_elsewhere(socket, namespace)
         else:
@@ -170,11 +177,18 @@ class Peer(Conversation):
             socket.resume(self, auth, missed)
         if before.is_busy:
             self.inbox.put(0, self._wait_for, before)
-        return missed is not None
+        return socket.owner is self
+
+    def _has_room(self, name: str, missed: Sequence[Kept]) -> bool:
+        """Whether what a client missed can be queued for it, and the answer after that; in part, it is of no use."""
+        size = sum(kept.prepared.size for kept in missed)
+        return self.session.outbox.has_room(len(missed) + 1, size + len(name) + ANSWER)
 
     def take_over(self, socket: Socket) -> Namespace:
         """Let go of a socket whose client has come back on another connection; this one is dead."""
         _, namespace = self._sockets.pop(socket.namespace)
+        if socket.connected:  # it is believed to be there, but nothing that it was asked will be answered
+            socket.pause(TRANSPORT_CLOSE)
         self.session.end(TRANSPORT_CLOSE)
         return namespace
 

@@ -97,6 +97,11 @@ class Receiver:
         """The channels that this socket is subscribed to, in the order it subscribed."""
         return list(self._subscriptions)
 
+    @property
+    def forgotten_number(self) -> int:
+        """Up to this number of History, it may be unknown which messages were for this socket."""
+        return self._subscriptions.forgotten_number
+
     # For handlers.
 
     def subscribe(self, channel: str) -> None:
@@ -245,12 +250,11 @@ class Receiver:
             if self._acks is not None and ack_id is not None:
                 self._acks.resolve(ack_id)
             raise
-        is_kept = ack_id is None and not volatile
         if self._held is not None:
-            self._held.append((prepared, is_kept))
+            self._held.append((prepared, ack_id is None))
         elif not volatile:
-            self._transmit(prepared, is_kept)
-        elif not (self.connected and self.link.send_if_ready(prepared)):
+            self._transmit(prepared, ack_id is None)
+        elif not (self.connected and self._send_if_ready(prepared, ack_id is None)):
             services.counters.dropped_volatile += 1
             if self._acks is not None and ack_id is not None:
                 self._acks.resolve(ack_id)
@@ -265,6 +269,12 @@ class Receiver:
             self.last_number = services.recovery.history.keep(selection, prepared, services.runner.now())
         if self.connected:
             self.link.send(prepared)
+
+    def _send_if_ready(self, prepared: Prepared, has_offset: bool) -> bool:
+        recovery = self._services.recovery
+        if has_offset and self.pid is not None and recovery is not None:
+            recovery.history.mark(prepared)
+        return self.link.send_if_ready(prepared)
 
     def _end_spawned(self) -> None:
         spawned, self._spawned = self._spawned, None

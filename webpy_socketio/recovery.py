@@ -26,6 +26,10 @@ class Resumable(Protocol):
     #: what it was sent then.
     replayed_from: int
 
+    @property
+    def forgotten_number(self) -> int:
+        """Up to this number, it may be unknown which messages were for it."""
+
     def missed(self, kept: Kept) -> bool:
         """Whether a kept message was for this socket."""
 
@@ -78,7 +82,7 @@ class Recovery:
         received = max(socket.first_number, self.history.number_of(offset))
         if received >= socket.last_number:
             return []
-        if received < self.history.lost_number:
+        if received < max(self.history.lost_number, socket.forgotten_number):
             return None
         missed = [kept for kept in self.history.after(received) if socket.missed(kept)]
         if missed and missed[0].number == socket.replayed_from:

@@ -71,10 +71,11 @@ class Socket(Receiver):
 
         if not self.connected:
             raise Disconnected(f"the client left before it was asked {event!r}")
+        link = self.link
         self._emit([event, *args], seconds, answered, False)
         waiter.wait()
         if answers[0] is None:
-            if self.connected:
+            if self.connected and self.link is link:
                 raise AckTimeout(f"the client did not acknowledge {event!r} within {seconds} seconds")
             raise Disconnected(f"the client left before it acknowledged {event!r}")
         return answer_value(answers[0])

@@ -60,7 +60,8 @@ def start_node(settings: Settings) -> Running:
     log_to_stderr()
     if current() is not None:
         logger.warning("another Socket.IO server in this process: send and broadcast speak for the new one only")
-    node = Node(settings, EVENTS, Workers(), MemoryBackplane())
+    workers = Workers(lambda: web.ctx.__dict__)  # which its scope empties
+    node = Node(settings, EVENTS, workers, MemoryBackplane())
     set_current(node)
     return Running(node, open_door(node.hub))
 

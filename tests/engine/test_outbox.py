@@ -137,3 +137,10 @@ def test_nothing_is_lost_doubled_or_reordered(steps: list[tuple[str, int]]) -> N
         assert outbox.size <= 50
         assert outbox.size == sum(item.size for item in accepted[len(taken) :])
     assert taken + outbox.take() == accepted
+
+
+def test_room() -> None:
+    outbox, _ = filled(100, 200, max_packets=4, max_bytes=1000)
+    assert outbox.has_room(2, 700)
+    assert not outbox.has_room(3, 1)
+    assert not outbox.has_room(1, 701)

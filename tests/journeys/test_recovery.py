@@ -23,7 +23,7 @@ MOST_TOLD = 5
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    # An official client that loses its WebSocket while it moves there waits for its next heartbeat, and does nothing else.
+    # An official client that loses its WebSocket while it moves there just waits for its next heartbeat.
     heartbeat = {"ping_interval": 2, "ping_timeout": 2}
     with serve("recovery", recovery="true", message_log_format="None", **heartbeat) as server:
         yield server

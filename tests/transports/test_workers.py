@@ -129,18 +129,35 @@ def test_a_parked_worker_is_used_again(workers: Workers) -> None:
     assert len(set(map(id, used))) == 1
 
 
-def test_nothing_of_one_job_is_left_for_another(workers: Workers) -> None:
+def test_so_is_one_whose_local_is_emptied_after_each_job() -> None:
+    used: list[Any] = []
+    emptied = local()
+    workers = Workers(lambda: emptied.__dict__)
+
+    def job() -> None:
+        used.append(gevent.getcurrent())
+        emptied.value = 1
+        emptied.__dict__.clear()
+
+    def visit() -> None:
+        for _ in range(3):
+            workers.start(job)
+
+    in_loop(visit)
+    assert len(set(map(id, used))) == 1
+
+
+@pytest.mark.parametrize("has_one", [False, True])
+def test_nothing_of_one_job_is_left_for_another(has_one: bool) -> None:
     variable: ContextVar[str] = ContextVar("variable", default="clean")
-    own = local()
+    own, emptied = local(), local()
+    workers = Workers(lambda: emptied.__dict__) if has_one else Workers()
     seen: list[tuple[str, bool]] = []
 
     def job() -> None:
         seen.append((variable.get(), hasattr(own, "value")))
         variable.set("dirty")
         own.value = own.other = 1
-        second.value = 1
-
-    second = local()
 
     def visit() -> None:
         for _ in range(4):
@@ -179,6 +196,26 @@ def test_call_from_another_thread(workers: Workers) -> None:
     own = threading.get_ident()
     threads = gevent.get_hub().threadpool
     assert threads.apply(lambda: workers.call(threading.get_ident)) == own
+
+
+def test_what_is_started_during_a_call_from_another_thread_runs_after_it(workers: Workers) -> None:
+    order: list[str] = []
+
+    def function() -> None:
+        workers.start(order.append, "started")
+        order.append("function")
+
+    gevent.get_hub().threadpool.apply(lambda: workers.call(function))
+    gevent.sleep(0)
+    assert order == ["function", "started"]
+
+
+def test_what_is_called_from_another_thread_may_wait(workers: Workers) -> None:
+    def function() -> str:
+        gevent.sleep(0.001)
+        return "waited"
+
+    assert gevent.get_hub().threadpool.apply(lambda: workers.call(function)) == "waited"
 
 
 def test_call_brings_errors_back(workers: Workers) -> None:

@@ -116,6 +116,14 @@ def test_broken_rules(data: bytes, code: int, at_once: bool) -> None:
     assert reader.receive(frame(TEXT, b"after")) == []
 
 
+@pytest.mark.parametrize("length", [125, 126, 127])
+def test_the_beginning_of_an_unmasked_frame_is_no_short_message(length: int) -> None:
+    reader = MessageReader(LIMIT)
+    assert reader.receive(bytes([0x81, length, *[0] * (length - 124)])) == []
+    assert reader.receive(bytes(10)) == []
+    assert reader.data_to_send()[0][2:4] == struct.pack("!H", 1002)
+
+
 def test_a_length_above_the_limit_is_refused_before_memory_is_taken() -> None:
     reader = MessageReader(LIMIT)
     tracemalloc.start()

@@ -24,6 +24,10 @@ class Outbox:
         """About how many bytes are waiting."""
         return self._size
 
+    def has_room(self, count: int, size: int) -> bool:
+        """Whether so many packets, of so many bytes altogether, could be queued."""
+        return len(self._items) + count <= self.max_packets and self._size + size <= self.max_bytes
+
     def append(self, prepared: Prepared) -> bool:
         """Queue a packet and return True, or return False if that would pass a bound.
 

@@ -41,17 +41,25 @@ class _ThreadWaiter:
         return in_time
 
 
+def _nothing() -> None:
+    pass
+
+
 class Workers:
     """Runs jobs in the greenlets of one event loop; see the contract of Runner.
 
     What becomes ready in one turn of the loop is done by one worker, as long as nothing blocks: to enter and to leave a
     greenlet costs as much as a short job. When a job blocks, another worker goes on with those behind it.
+
+    :param prepare: called in each worker before its first job, to make it the greenlet-locals that are emptied after
+        every job.
     """
 
     #: gevent's timeouts are no Exception, so that they pass through code that catches all of those.
     failures: tuple[type[BaseException], ...] = (Exception, gevent.Timeout)
 
-    def __init__(self) -> None:
+    def __init__(self, prepare: Callable[[], object] = _nothing) -> None:
+        self._prepare = prepare
         self._hub = gevent.get_hub()
         self._loop = self._hub.loop
         self._thread = _thread_id()
@@ -94,7 +102,8 @@ class Workers:
                 outcome.extend((None, error))
             done.release()
 
-        self._hub.loop.run_callback_threadsafe(visit)
+        # In a worker, so that no handler begins in the middle of the function, and the function may wait.
+        self._hub.loop.run_callback_threadsafe(self.start, visit)
         done.acquire()
         result, error = outcome
         if error is not None:
@@ -111,6 +120,8 @@ class Workers:
 
     def _serve(self) -> None:
         me, context, jobs = getcurrent(), Context(), self._jobs
+        self._prepare()
+        own_locals = weakref.getweakrefcount(me)
         while True:
             while self._due > 0:
                 self._due -= 1
@@ -121,9 +132,9 @@ class Workers:
                     return
                 except BaseException as error:
                     logger.error("a handler raised %s", type(error).__name__, exc_info=error)
-                # A greenlet-local that holds something for this greenlet refers to it. One such is web.ctx, which its
-                # scope has emptied; if there are more, they belong to the application, and end with this greenlet.
-                if weakref.getweakrefcount(me) > 1:
+                # A greenlet-local that holds something for this greenlet refers to it. If there are more than at
+                # first, they belong to the application, and end with this greenlet.
+                if weakref.getweakrefcount(me) > own_locals:
                     return
                 if len(context):  # a context variable was set: it must not be there for the next
                     context = Context()

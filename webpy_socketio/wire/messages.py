@@ -92,7 +92,7 @@ class MessageReader:
         if (
             self._is_between
             and data[0] == WHOLE_TEXT
-            and 2 < len(data) == data[1] - MASKED + SHORT_HEAD < SHORT + SHORT_HEAD
+            and SHORT_HEAD <= len(data) == data[1] - MASKED + SHORT_HEAD < SHORT + SHORT_HEAD
         ):
             return [(True, apply_mask(data[SHORT_HEAD:], data[2:SHORT_HEAD]))]
         return self._receive(data)
