@@ -23,6 +23,11 @@ class RawClient:
             self.sock.connect(address)
         else:
             self.sock = socket.create_connection(address, PATIENCE)
+        self.use(self.sock)
+
+    def use(self, sock: socket.socket) -> None:
+        """Go on with a socket, perhaps one around the last."""
+        self.sock = sock
         self.sock.settimeout(PATIENCE)
         self._file = self.sock.makefile("rb")
 

@@ -29,7 +29,7 @@ FAILED = Response(
     b"Internal Server Error",
 )
 #: Codes of answers that have no body, nor the length of one (RFC 9110, section 8.6).
-BODILESS = (204, 304)
+BODILESS = (101, 204, 304)
 
 
 class Front:
@@ -134,40 +134,37 @@ class _Started:
         self.pieces: list[bytes] = []
 
     def start_response(self, status: str, headers: list[tuple[str, str]], error: Any = None) -> Callable[..., Any]:
-        """Begin an answer; see PEP 3333. Raises ValueError for what would be none, or more than one."""
+        """Begin an answer; see PEP 3333. Raises an error for what would be none."""
         if error and any(self.pieces):
             raise error[1].with_traceback(error[2])
-        for text in (status, *(text for header in headers for text in header)):
-            if not isinstance(text, str) or "\r" in text or "\n" in text:
-                raise ValueError(f"{text!r} can be neither a status nor a part of a header")
-            text.encode("latin-1")
+        texts = [status]
+        for name, value in headers:
+            texts += (name, value)
+        whole = "".join(texts).encode("latin-1")
+        if b"\r" in whole or b"\n" in whole:
+            raise ValueError("an answer's status and headers have no line ends")
         self.code = int(status.split(" ", 1)[0])
-        self.status = status
-        self.headers = [CLOSE if _is_close(header) else header for header in headers]
+        self.status, self.headers = status, list(headers)
         return self.pieces.append
 
     def complete(self, body: bytes) -> Response:
         """The answer with its body. Raises ValueError if the two do not fit together."""
         if not self.status:
             raise ValueError("start_response was not called")
-        if self.code in BODILESS and (body or self._has_length()):
-            raise ValueError(f"an answer with status {self.code} has no body")
-        dropped = {"date", "content-length"} if self.code == 101 else {"date"}
-        headers = [header for header in self.headers if header[0].lower() not in dropped]
-        if (
-            self.code != 101
-            and self.code not in BODILESS
-            and not any(h[0].lower() == "content-length" for h in headers)
-        ):
+        is_bodiless = self.code in BODILESS
+        headers, has_length = [], False
+        for header in self.headers:
+            name = header[0].lower()
+            if name == "date" or (name == "content-length" and self.code == 101):
+                continue
+            if name == "content-length":
+                has_length = header[1] != "0" or not is_bodiless
+            headers.append(CLOSE if name == "connection" and header[1] == "close" else header)
+        if is_bodiless and (body or has_length):
+            raise ValueError(f"an answer of status {self.code} has no body")
+        if not has_length and not is_bodiless:
             headers.append(("Content-Length", str(len(body))))
         return Response(self.status, headers, body)
-
-    def _has_length(self) -> bool:
-        return any(name.lower() == "content-length" and value != "0" for name, value in self.headers)
-
-
-def _is_close(header: tuple[str, str]) -> bool:
-    return header[0].lower() == "connection" and header[1] == "close"
 
 
 def _make(later: Later) -> Response:
