@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _socket
+import functools
 import time
 import weakref
 from collections.abc import Callable
@@ -16,13 +17,19 @@ from .handler import complete, set_no_delay
 from .hub import Hub
 from .logs import logger, printable
 from .transports.http import Request
-from .transports.requests import HttpConnection, Response
+from .transports.requests import CLOSE, HttpConnection, Response
 from .transports.streams import Connection
-from .wsgi import ROUTINE, Answer, Door
+from .wsgi import ROUTINE, Answer, Door, Later
 
 #: Seconds that a stopping server gives to what is being answered.
 LAST_ANSWERS = 0.1
-FAILED = Response("500 Internal Server Error", [("Content-Length", "0"), ("Connection", "close")], b"")
+FAILED = Response(
+    "500 Internal Server Error",
+    [("Content-Type", "text/plain"), ("Connection", "close"), ("Content-Length", "21")],
+    b"Internal Server Error",
+)
+#: Codes of answers that have no body, nor the length of one (RFC 9110, section 8.6).
+BODILESS = (101, 204, 304)
 
 
 class Front:
@@ -56,7 +63,8 @@ class Front:
 
     def make_environ(self, request: Request, address: Any) -> dict[str, Any]:
         """The WSGI environ of a request, all but its input and its connection (PEP 3333)."""
-        environ = {**self._server.environ, **request.headers}
+        environ: dict[str, Any] = self._server.get_environ()
+        environ.update(request.headers)
         environ["REQUEST_METHOD"] = request.method
         environ["SCRIPT_NAME"] = ""
         environ["PATH_INFO"] = request.path_info
@@ -69,53 +77,103 @@ class Front:
 
     def answer(self, environ: dict[str, Any], name: str) -> Response | Callable[[], Response]:
         """Answer a request of a session, at once or by a function that may wait."""
-        answer = self._door.answer(environ, name)
+        try:
+            answer = self._door.answer(environ, name)
+        except Exception as error:
+            return _fail("a request", error)
         if isinstance(answer, Answer):
             return Response(*answer)
-        return lambda: Response(*answer())
+        return functools.partial(_make, answer)
 
     def run_application(self, environ: dict[str, Any], connection: Connection) -> Response:
         """Answer any other request: as the application says, or as it lets the door do. May wait."""
-        started: list[Any] = []
-
-        def start_response(status: str, headers: list[tuple[str, str]], error: Any = None) -> Callable[..., Any]:
-            started[:] = status, headers
-            return pieces.append
-
-        pieces: list[bytes] = []
+        started = _Started()
         try:
-            result = self._server.application(environ, start_response)
+            result = self._server.application(environ, started.start_response)
             try:
-                pieces.extend(result)
+                started.pieces.extend(result)
             finally:
                 if hasattr(result, "close"):
                     result.close()
-            status, headers = started
-            if connection.later is not None and not any(pieces) and status.startswith("200"):
-                return Response(*complete(headers, connection.later()))
-        except Exception as error:
-            logger.error("the application raised %s", type(error).__name__, exc_info=error)
-            return FAILED
-        return _with_length(status, headers, b"".join(pieces))
+            body = b"".join(started.pieces)
+            if connection.later is not None and not body and started.code == 200:
+                return Response(*complete(started.headers, connection.later()))
+            return started.complete(body)
+        except BaseException as error:  # also timeouts of gevent: whatever it is, the client gets an answer
+            return _fail("the application", error)
 
     def take_back(self, raw: _socket.socket, address: Any, early: bytes) -> None:
         """Take a connection, of which something has been read already, to the HTTP server."""
+        server = self._server
         sock = gevent_socket(raw.family, raw.type, raw.proto, fileno=raw.detach())
-        self._server.do_handle(sock, address, early)
+        if server.closed:  # it is stopping, but this request came before that was over
+            gevent.spawn(server.handle, sock, address, early)
+        elif server.full():  # the option spawn limits it: wait for a place, but not in the loop
+            gevent.spawn(server.do_handle, sock, address, early)
+        else:
+            server.do_handle(sock, address, early)
 
-    def log_answer(self, request: Request, environ: dict[str, Any], response: Response) -> None:
-        """Note an answer in the access log, but not a line for each packet that comes or goes."""
-        code = response.status[:3]
-        if self._server.log is None or (environ.get(ROUTINE) and code in ("101", "200")):
+    def log_answer(self, request: Request, environ: dict[str, Any], status: str, size: int, address: Any) -> None:
+        """Note an answer in the access log, as the HTTP server does, but not each packet that comes or goes."""
+        code = status[:3]
+        if environ.get(ROUTINE) and code in ("101", "200"):
             return
         line = f"{request.method} {request.path.decode()}{'?' if request.query else ''}{request.query} HTTP/1.1"
+        client = (address[0] if isinstance(address, tuple) else address) or "-"
         moment = time.strftime("%Y-%m-%d %H:%M:%S")
-        client = environ.get("REMOTE_ADDR", "-")
-        self._server.log.write(f'{client} - - [{moment}] "{printable(line)}" {code} {len(response.body)} -\n')
+        self._server.log.write(f'{client} - - [{moment}] "{printable(line)}" {code} {size} -\n')
 
 
-def _with_length(status: str, headers: list[tuple[str, str]], body: bytes) -> Response:
-    """Complete the headers; a switch of protocols has no length (RFC 9110, section 8.6)."""
-    if not status.startswith("101") and not any(name.lower() == "content-length" for name, _ in headers):
-        headers = [*headers, ("Content-Length", str(len(body)))]
-    return Response(status, headers, body)
+class _Started:
+    """What an application answers, judged as the HTTP server would."""
+
+    def __init__(self) -> None:
+        self.status = ""
+        self.code = 0
+        self.headers: list[tuple[str, str]] = []
+        self.pieces: list[bytes] = []
+
+    def start_response(self, status: str, headers: list[tuple[str, str]], error: Any = None) -> Callable[..., Any]:
+        """Begin an answer; see PEP 3333. Raises an error for what would be none."""
+        if error and any(self.pieces):
+            raise error[1].with_traceback(error[2])
+        texts = [status]
+        for name, value in headers:
+            texts += (name, value)
+        whole = "".join(texts).encode("latin-1")
+        if b"\r" in whole or b"\n" in whole:
+            raise ValueError("an answer's status and headers have no line ends")
+        self.code = int(status.split(" ", 1)[0])
+        self.status, self.headers = status, list(headers)
+        return self.pieces.append
+
+    def complete(self, body: bytes) -> Response:
+        """The answer with its body. Raises ValueError if the two do not fit together."""
+        if not self.status:
+            raise ValueError("start_response was not called")
+        is_bodiless = self.code in BODILESS
+        headers, has_length = [], False
+        for header in self.headers:
+            name = header[0].lower()
+            if name == "date" or (name == "content-length" and self.code == 101):
+                continue
+            if name == "content-length":
+                has_length = header[1] != "0" or not is_bodiless
+            headers.append(CLOSE if name == "connection" and header[1] == "close" else header)
+        if is_bodiless and (body or has_length):
+            raise ValueError(f"an answer of status {self.code} has no body")
+        if not has_length and not is_bodiless:
+            headers.append(("Content-Length", str(len(body))))
+        return Response(self.status, headers, body)
+
+
+def _make(later: Later) -> Response:
+    try:
+        return Response(*later())
+    except Exception as error:
+        return _fail("a request", error)
+
+
+def _fail(culprit: str, error: BaseException) -> Response:
+    logger.error("%s raised %s", culprit, type(error).__name__, exc_info=error)
+    return FAILED

@@ -20,16 +20,18 @@ from .wsgi import ROUTINE, Answer
 class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
     """Handles the requests of one connection, until it is handed to a WebSocket."""
 
-    def __init__(self, sock: Any, address: Any, server: Any, early: bytes = b"") -> None:
+    def __init__(self, sock: Any, address: Any, server: Any) -> None:
         self.socket: Any
         self.rfile: Any
         super().__init__(sock, address, server)
-        if early:
-            self.rfile = io.BufferedReader(_Continued(early, self.rfile))
         self._connection: Connection | None = None
         self._corked: list[bytes] | None = None
         self.response_headers: list[tuple[bytes, bytes]] = []
         set_no_delay(sock)
+
+    def put_back(self, early: bytes) -> None:
+        """Let what has been read of the connection already be read again."""
+        self.rfile = io.BufferedReader(_Continued(early, self.rfile))
 
     def get_environ(self) -> dict[str, Any]:
         """The environ of a request, with the connection in it for who can use it."""

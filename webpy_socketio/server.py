@@ -64,7 +64,9 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
         )
         self.environ[DOOR] = self._running.door
         self._stopping = False
-        self._front = None if self.ssl_enabled else Front(self, self._front_door())
+        # A handler of somebody else's sees every request, as it would with gevent's own server.
+        is_ours = self.handler_class is SocketIOHandler
+        self._front = Front(self, self._front_door()) if is_ours and not self.ssl_enabled else None
 
     def _front_door(self) -> Door:
         return self.application.door if isinstance(self.application, EngineIO) else self._running.door
@@ -89,7 +91,10 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
 
     def handle(self, sock: Any, address: Any, early: bytes = b"") -> None:
         """Handle the requests of a connection in a greenlet of its own; some of it has been read already."""
-        self.handler_class(sock, address, self, early).handle()
+        handler = self.handler_class(sock, address, self)
+        if early:
+            handler.put_back(early)
+        handler.handle()
 
     def serve_forever(self, stop_timeout: float | None = None) -> None:
         """Serve until :meth:`stop`, SIGTERM or SIGINT; a second signal ends the process at once."""

@@ -16,11 +16,14 @@ from urllib.parse import unquote_to_bytes
 END_OF_HEAD = b"\r\n\r\n"
 LINE = re.compile(rb"(GET|POST) (/[!-~]*) HTTP/1\.1\r\n")
 # Underscores are tokens too, but could pass for the hyphens of other names: the HTTP server drops such headers.
-HEADER = re.compile(rb"([!#$%&'*+.^`|~0-9A-Za-z-]+):[ \t]*([^\r\n\x00]*)\r\n")
-HEADERS = re.compile(rb"(?:[!#$%&'*+.^`|~0-9A-Za-z-]+:[^\r\n\x00]*\r\n)+")
+HEADER = re.compile(rb"([!#$%&'*+.^`|~0-9A-Za-z-]+):[ \t]*([^\r\n]*)\r\n")
+HEADERS = re.compile(rb"(?:[!#$%&'*+.^`|~0-9A-Za-z-]+:[^\x00-\x08\n-\x1f\x7f]*\r\n)+")
+#: What the HTTP server refuses: a request line of so many bytes, its end included; more headers.
+TOO_LONG_LINE, MOST_HEADERS = 8192, 99
 #: Headers that change how the rest of a request is to be read.
 UNUSUAL = ("HTTP_TRANSFER_ENCODING", "HTTP_EXPECT")
-UPGRADE = "HTTP_UPGRADE"
+#: Those whose names stand alone in an environ (PEP 3333).
+UNPREFIXED = ("CONTENT_TYPE", "CONTENT_LENGTH")
 LONGEST_LENGTH = 15  # digits
 
 
@@ -59,7 +62,7 @@ class HeadReader:
     def read(self, head: bytes) -> Request | None:
         """Return the request with this head, up to its empty line; None if there is anything unusual about it."""
         line = LINE.match(head)
-        if line is None:
+        if line is None or line.end() >= TOO_LONG_LINE:
             return None
         block = head[line.end() : -2]
         if block != self._block:
@@ -73,14 +76,15 @@ class HeadReader:
 
 
 def _read_headers(block: bytes) -> dict[str, str] | None:
-    if HEADERS.fullmatch(block) is None:
+    if HEADERS.fullmatch(block) is None or block.count(b"\n") > MOST_HEADERS:
         return None
     headers: dict[str, str] = {}
     for name, value in HEADER.findall(block):
         key = _key(name)
         if key in headers:
             return None
-        headers[key] = value.rstrip(b" \t").decode("latin-1")
+        text = value.decode("latin-1")
+        headers[key] = text if key in UNPREFIXED else text.strip()  # as the HTTP server has them
     length = headers.get("CONTENT_LENGTH", "0")
     if "HTTP_HOST" not in headers or any(key in headers for key in UNUSUAL):
         return None
@@ -91,7 +95,7 @@ def _read_headers(block: bytes) -> dict[str, str] | None:
 def _key(name: bytes) -> str:
     """The key of a header in a WSGI environ."""
     key = name.decode().upper().replace("-", "_")
-    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + key
+    return key if key in UNPREFIXED else "HTTP_" + key
 
 
 def render(status: str, headers: Iterable[tuple[str, str]], body: bytes, *, close: bool) -> bytes:

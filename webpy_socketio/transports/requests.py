@@ -8,6 +8,7 @@ the HTTP server, for good.
 from __future__ import annotations
 
 import _socket
+import functools
 import io
 import re
 import weakref
@@ -23,6 +24,8 @@ from .streams import KEY, Connection, Stream
 
 #: Bytes that the head of a request may have.
 LONGEST_HEAD = 65_536
+#: Ends a head for the HTTP server too, which takes bare line feeds.
+ANY_END_OF_HEAD = re.compile(rb"\n\r?\n")
 HAS_SID = re.compile(r"(?:^|&)sid=[^&]")
 CLOSE = ("Connection", "close")
 
@@ -58,16 +61,16 @@ class Service(Protocol):
     def take_back(self, raw: _socket.socket, address: Any, early: bytes) -> None:
         """Take a connection, of which something has been read already, to the HTTP server."""
 
-    def log_answer(self, request: Request, environ: dict[str, Any], response: Response) -> None:
-        """Note an answer in the access log, if it is worth that."""
+    def log_answer(self, request: Request, environ: dict[str, Any], status: str, size: int, address: Any) -> None:
+        """Note an answer of so many bytes in the access log, if it is worth that."""
 
 
 class HttpConnection:
     """One connection, from when it was accepted until somebody else takes it, or it is closed."""
 
     __slots__ = (
-        "__weakref__", "_address", "_arrived", "_buffer", "_connection", "_heads", "_is_paused", "_served", "_service",
-        "_stream",
+        "__weakref__", "_address", "_arrived", "_body", "_buffer", "_connection", "_expected", "_heads", "_is_paused",
+        "_served", "_service", "_stream",
     )  # fmt: skip
 
     def __init__(self, raw: _socket.socket, address: Any, service: Service) -> None:
@@ -77,10 +80,14 @@ class HttpConnection:
         self._heads = HeadReader()
         self._buffer = b""
         self._served = 0
+        #: How many requests had been served when the time for the next began to run.
+        self._expected = -1
         self._is_paused = False
-        #: Of the request that is being answered.
+        #: Of the request that is being answered, until the next may be taken.
         self._connection: Connection | None = None
-        #: Set when more of its body has arrived, or the client has hung up.
+        #: Of the last request, if it did not come with its head.
+        self._body: _Body | None = None
+        #: Set when more of it has arrived, or the client has hung up.
         self._arrived: Waiter | None = None
         self._stream.listen(self._readable)
         self._set_deadline()
@@ -88,23 +95,21 @@ class HttpConnection:
     @property
     def is_busy(self) -> bool:
         """Whether a request is being answered."""
-        return self._connection is not None or self._stream.is_blocked
+        return self._connection is not None
 
     def close(self) -> None:
         """Close it, if nobody else has taken it."""
+        self._connection = None
         self._stream.close()
 
-    def read_body(self, length: int) -> bytes:
-        """Return so much of what comes, or less if the client hangs up. May wait."""
-        while len(self._buffer) < length:
-            size = len(self._buffer)
-            self._arrived = self._service.hub.runner.waiter()
+    def read_body(self, most: int) -> bytes:
+        """Return what comes next, or nothing if the client hangs up. May wait."""
+        if not self._buffer:
+            arrived = self._arrived = self._service.hub.runner.waiter()
             self._listen()
-            self._arrived.wait()
+            arrived.wait()
             self._arrived = None
-            if len(self._buffer) == size:
-                break
-        body, self._buffer = self._buffer[:length], self._buffer[length:]
+        body, self._buffer = self._buffer[:most], self._buffer[most:]
         return body
 
     # Read.
@@ -120,7 +125,6 @@ class HttpConnection:
             data = b""
         if data is None:
             return
-        is_first_part = not self._buffer
         self._buffer += data
         if self._arrived is not None:
             self._arrived.set()
@@ -128,15 +132,14 @@ class HttpConnection:
             self.close()
         else:
             self._take_request()
-            if self._buffer and is_first_part:
-                self._set_deadline()
 
     def _take_request(self) -> None:
         """Answer the next request, if its head is all there."""
+        if self._body is not None:
+            self._skip_body(self._body)
         end = self._buffer.find(END_OF_HEAD)
-        if end < 0:
-            if len(self._buffer) > LONGEST_HEAD or not self._may_be_ours():
-                self._leave()
+        if end < 0 or end > LONGEST_HEAD:
+            self._expect_head()
             return
         end += len(END_OF_HEAD)
         request = self._heads.read(self._buffer[:end])
@@ -151,6 +154,22 @@ class HttpConnection:
         self._buffer = self._buffer[end:]
         self._served += 1
         self._answer(request)
+
+    def _skip_body(self, body: _Body) -> None:
+        """Skip what the last request's answer did not take of its body: it must not pass for a request."""
+        size = min(body.left, len(self._buffer))
+        self._buffer = self._buffer[size:]
+        body.left -= size
+        if not body.left:
+            self._body = None
+
+    def _expect_head(self) -> None:
+        """Wait for the rest of a head, unless it is none of ours, or never will be one."""
+        head = self._buffer
+        if len(head) > LONGEST_HEAD or not self._may_be_ours() or ANY_END_OF_HEAD.search(head) is not None:
+            self._leave()
+        elif self._expected != self._served and (head or self._body is not None):
+            self._set_deadline()
 
     def _may_be_ours(self) -> bool:
         """Whether the beginning of a head could become that of a request for Socket.IO."""
@@ -168,6 +187,7 @@ class HttpConnection:
     def _set_deadline(self) -> None:
         hub = self._service.hub
         deadline = hub.runner.now() + hub.settings.connect_timeout
+        self._expected = self._served
         hub.deadlines.add(deadline, _expect_request, (weakref.ref(self), self._served))
 
     def expect_request(self, served: int) -> None:
@@ -181,7 +201,7 @@ class HttpConnection:
         service = self._service
         environ = service.make_environ(request, self._address)
         connection = self._connection = environ[KEY] = Connection(self._stream.raw)
-        environ["wsgi.input"] = self._body(request.length)
+        environ["wsgi.input"] = self._input(request.length)
         if HAS_SID.search(request.query) is None:
             service.hub.runner.start(self._run_application, request, environ, connection)
         elif request.method == "GET":
@@ -199,9 +219,10 @@ class HttpConnection:
         else:
             service.hub.runner.start(self._answer_later, request, environ, connection, answer)
 
-    def _body(self, length: int) -> Any:
+    def _input(self, length: int) -> Any:
         if len(self._buffer) < length:
-            return _Body(self, length)
+            self._body = _Body(self, length)
+            return io.BufferedReader(self._body)
         body, self._buffer = self._buffer[:length], self._buffer[length:]
         return io.BytesIO(body)
 
@@ -214,41 +235,65 @@ class HttpConnection:
         self._send(request, environ, connection, self._service.run_application(environ, connection))
 
     def _send(self, request: Request, environ: dict[str, Any], connection: Connection, response: Response) -> None:
-        """Send an answer in one piece; then let go of the connection, or take the next request."""
+        """Send an answer in one piece."""
         is_switch = connection.taker is not None and response.status.startswith("101")
-        is_last = not is_switch and (request.closes or CLOSE in response.headers)
-        self._stream.on_broken = connection.on_failure
+        says_close = CLOSE in response.headers
+        is_last = not is_switch and (says_close or request.closes)
+        data = render(response.status, response.headers, response.body, close=is_last and not says_close)
         try:
-            self._stream.send(render(response.status, response.headers, response.body, close=request.closes))
+            is_out = self._stream.send(data)
         except OSError:
-            self.close()
-            if connection.on_failure is not None:
-                connection.on_failure()
+            self._broken(connection)
             return
-        self._service.log_answer(request, environ, response)
-        self._connection = None
+        self._service.log_answer(request, environ, response.status, len(data), self._address)
+        if is_out:
+            self._sent(connection, is_switch, is_last)
+        else:  # no other request is taken meanwhile, so that not more than one answer has to be kept
+            self._stream.on_drained = functools.partial(self._drained, connection, is_switch, is_last)
+            self._stream.on_broken = functools.partial(self._broken, connection)
+
+    def _drained(self, connection: Connection, is_switch: bool, is_last: bool) -> None:
+        self._stream.on_drained = self._stream.on_broken = None
+        self._sent(connection, is_switch, is_last)
+
+    def _broken(self, connection: Connection) -> None:
+        """The answer cannot be sent."""
+        self._stream.on_drained = self._stream.on_broken = None
+        self.close()
+        if connection.on_failure is not None:
+            connection.on_failure()
+
+    def _sent(self, connection: Connection, is_switch: bool, is_last: bool) -> None:
+        """The answer has gone out: let go of the connection, or take the next request."""
         if connection.taker is not None:
             self._give_away(connection, is_switch)
         if is_last:
             self._end()
-        elif not is_switch:
+        elif is_switch:
+            return
+        elif self._buffer:  # not at once: a thousand small requests may have come in one piece
+            gevent.get_hub().loop.run_callback(self._go_on)
+        else:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        self._connection = None
+        if self._stream.raw.fileno() >= 0:
             self._listen()
-            if self._buffer:
+            if self._buffer or self._body is not None:
                 self._take_request()
 
     def _give_away(self, connection: Connection, is_switch: bool) -> None:
         if is_switch and connection.taker is not None:
             self._served += 1
-            self._stream.on_broken = None
+            self._connection = None
             connection.taker(self._stream, self._buffer)
         elif connection.on_failure is not None:
             connection.on_failure()  # something between us and the door changed the answer
 
     def _end(self) -> None:
-        """Close the connection when the answer has gone out."""
-        if self._stream.is_blocked:
-            self._stream.on_drained = self._end
-            return
+        """Close the connection."""
+        self._connection = None
         try:
             self._stream.half_close()
         except OSError:
@@ -257,18 +302,27 @@ class HttpConnection:
             self._stream.linger(self._service.hub.deadlines, self._service.hub.runner.now())
 
 
-class _Body:
+class _Body(io.RawIOBase):
     """The input of a request whose body is still on its way."""
 
     def __init__(self, connection: HttpConnection, length: int) -> None:
+        super().__init__()
         self._connection = connection
-        self._left = length
+        self.left = length
 
-    def read(self, size: int = -1) -> bytes:
-        """Read so many bytes, or all."""
-        wanted = self._left if size < 0 else min(size, self._left)
-        self._left -= wanted
-        return self._connection.read_body(wanted)
+    def readable(self) -> bool:
+        """It is there to be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read a part. Raises OSError if the client hung up before it was complete."""
+        size = min(len(buffer), self.left)
+        data = self._connection.read_body(size) if size else b""
+        if size and not data:
+            raise OSError(f"the client hung up, {self.left} bytes before the end of the request")
+        self.left -= len(data)
+        buffer[: len(data)] = data
+        return len(data)
 
 
 def _expect_request(subject: tuple[weakref.ref[HttpConnection], int], now: float) -> None:
