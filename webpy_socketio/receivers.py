@@ -253,7 +253,10 @@ class Receiver:
         if self._held is not None:
             self._held.append((prepared, ack_id is None))
         elif not volatile:
-            self._transmit(prepared, ack_id is None)
+            if self.pid is None and self.connected and self.link.write is not None:
+                self.link.write(prepared)  # as _transmit and link.send do, with fewer steps
+            else:
+                self._transmit(prepared, ack_id is None)
         elif not (self.connected and self._send_if_ready(prepared, ack_id is None)):
             services.counters.dropped_volatile += 1
             if self._acks is not None and ack_id is not None:

@@ -33,7 +33,7 @@ class Socket(Receiver):
 
     def send(self, message: Any) -> None:
         """Send a message (the event ``message``) to this client. Raises UnsendableValue."""
-        self.emit("message", message)
+        self._emit(["message", message], 0.0, None, False)
 
     def emit(
         self, event: str, *args: Any, callback: Callable[..., object] | None = None, volatile: bool = False

@@ -30,7 +30,7 @@ class WebSocket:
 
     __slots__ = (
         "_closing", "_dialect", "_hub", "_is_candidate", "_is_paused", "_reader", "_receive_now", "_send_now",
-        "_session", "_stream",
+        "_session", "_stream", "_takes_messages",
     )  # fmt: skip
 
     def __init__(self, stream: Stream, session: Session, hub: Hub) -> None:
@@ -43,6 +43,8 @@ class WebSocket:
         self._closing = False
         self._is_candidate = False
         self._dialect = session.dialect
+        #: Whether a text message needs no codec to be read: its type is a character, and it is the rest.
+        self._takes_messages = session.dialect.plain_text
         self._is_paused = False
 
     # Begin.
@@ -63,6 +65,7 @@ class WebSocket:
     def probe(self, dialect: Dialect, early: bytes) -> None:
         """Try to take over a session from polling, which speaks this dialect from then on."""
         self._is_candidate = True
+        self._takes_messages = False
         self._dialect = dialect
         self._session.candidate = self._dismiss
         hub = self._hub
@@ -95,23 +98,21 @@ class WebSocket:
             self._lost()
 
     def _feed(self, data: bytes) -> None:
-        reader = self._reader
+        reader, session = self._reader, self._session
         for is_text, message in reader.receive(data):
             if self._closing:
                 return
-            self._message(is_text, message)
+            self._message(session, is_text, message)
         if reader.has_answers and not self._closing:
             self._flush_protocol()
 
-    def _message(self, is_text: bool, data: bytes) -> None:
-        session = self._session
+    def _message(self, session: Session, is_text: bool, data: bytes) -> None:
         try:
             if is_text:
-                text = data.decode()
-                if data[:1] == MESSAGE and session.dialect.plain_text and not self._is_candidate:  # nearly all traffic
-                    self._hub.receive_message(session, text[1:])
+                if data[:1] == MESSAGE and self._takes_messages:  # nearly all traffic
+                    self._hub.receive_message(session, data[1:].decode())
                 else:
-                    self._packet(session.dialect.codec.decode_text(text))
+                    self._packet(session.dialect.codec.decode_text(data.decode()))
             else:
                 self._packet(session.dialect.codec.decode_binary(data))
         except UnicodeDecodeError:
@@ -178,6 +179,7 @@ class WebSocket:
             self._is_candidate = False
             session.upgrade("websocket", self._hub.runner.now())
             session.dialect = self._dialect
+            self._takes_messages = session.dialect.plain_text
             self._attach()
             if release is not None:
                 release()
