@@ -18,6 +18,7 @@ from tests.raw import RawClient, get, make, post, sid_of
 from tests.serving import ServerHere
 from webpy_socketio import SocketIOServer, server
 from webpy_socketio.engineio import Client, EngineIO
+from webpy_socketio.transports.polling import Polling
 
 OPEN = "/engine.io/?EIO=4&transport=polling"
 LIMIT = 1000
@@ -44,8 +45,7 @@ def page(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[by
 
 
 def make_server() -> SocketIOServer:
-    # A poll is held until the next ping if its client's end is hidden behind more requests.
-    app = EngineIO(echo, application=page, max_payload=LIMIT, cors_origins=["https://example.com"], ping_interval=0.5)
+    app = EngineIO(echo, application=page, max_payload=LIMIT, cors_origins=["https://example.com"])
     return SocketIOServer(("127.0.0.1", 0), app, log=None, error_log=None)
 
 
@@ -54,6 +54,8 @@ def addresses() -> Iterator[list[Any]]:
     """Where there is a front, and where there is none."""
     with contextlib.ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
         patch.setattr(server, "check_patched", lambda: None)
+        # Whether a client's end is seen while its poll is held depends on how much has been read behind that.
+        patch.setattr(Polling, "_park", lambda polling, connection: None)
         patch.setattr(logging.getLogger("webpy_socketio"), "disabled", True)
         new, old = (stack.enter_context(ServerHere(make_server, "/")) for _ in range(2))
         old.served._front = None
@@ -81,13 +83,10 @@ def talk(address: Any, pieces: Iterable[bytes]) -> tuple[bytes, bool]:
 
 
 def check(addresses: list[Any], pieces: list[bytes]) -> None:
-    for attempt in range(3):
-        (new, new_was_reset), (old, old_was_reset) = (talk(address, pieces) for address in addresses)
-        if new_was_reset or old_was_reset:  # the client was still sending, which costs it what it had not received yet
-            new, old = new[: len(old)], old[: len(new)]
-        if new == old:
-            return
-        assert attempt < 2 or new == old  # a machine that is busy may have had a ping come between
+    (new, new_was_reset), (old, old_was_reset) = (talk(address, pieces) for address in addresses)
+    if new_was_reset or old_was_reset:  # the client was still sending, which costs it what it had not received yet
+        new, old = new[: len(old)], old[: len(new)]
+    assert new == old
 
 
 WEBSOCKET = [f"{name}: {value}" for name, value in UPGRADE_HEADERS.items()]
