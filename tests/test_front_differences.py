@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import gevent
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -54,8 +55,9 @@ def addresses() -> Iterator[list[Any]]:
     """Where there is a front, and where there is none."""
     with contextlib.ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
         patch.setattr(server, "check_patched", lambda: None)
-        # Whether a client's end is seen while its poll is held depends on how much has been read behind that.
-        patch.setattr(Polling, "_park", lambda polling, connection: None)
+        # Whether a client's end is seen while its poll is held depends on how much has been read behind that. So none
+        # is held here, but for as long as the echo takes.
+        patch.setattr(Polling, "_park", lambda polling, connection: gevent.sleep(0.003))
         patch.setattr(logging.getLogger("webpy_socketio"), "disabled", True)
         new, old = (stack.enter_context(ServerHere(make_server, "/")) for _ in range(2))
         old.served._front = None
