@@ -187,11 +187,12 @@ GOOD = [
     post("/page?a=b", "body"),
     make("POST", "/page", ["Transfer-Encoding: chunked"]) + b"3\r\nabc\r\n0\r\n\r\n",
 ]
+# Not among it is a request to upgrade: of one with a body, gevent's server takes as much again for its body.
 NOISE = [
     b"\r", b"\n", b"\r\n", b" ", b"\t", b":", b"\x00", b"\x0b", b"\x1f", b"\x7f", b"\x80", b"\xa0", b"_", b"%", b"?",
     b"/", b"HTTP/1.0", b"GET ", b"Content-Length: 3\r\n", b"Connection: close\r\n", b"X: y\r\n", b"\r\n x", b"0",
     b"&sid=y", b"Transfer-Encoding: chunked\r\n", b"Expect: 100-continue\r\n", b"Host: b\r\n",
-    b"Connection: Upgrade\r\n", b"Upgrade: websocket\r\n", b"Content-Type: a/b \r\n", b"&j=1", b"Origin: https://a.example\r\n",
+    b"Content-Type: a/b \r\n", b"&j=1", b"Origin: https://a.example\r\n",
 ]  # fmt: skip
 
 
