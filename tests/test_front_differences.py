@@ -175,6 +175,7 @@ def test_odd_requests(addresses: list[Any], odd: bytes) -> None:
 GOOD = [
     get(OPEN),
     get(f"{OPEN}&sid={MINE}"),
+    get(f"{OPEN}&j=1&sid={MINE}"),
     post(f"{OPEN}&sid={MINE}", "4hello"),
     post(f"{OPEN}&sid={MINE}", "4hello") + get(f"{OPEN}&sid={MINE}"),
     post(f"{OPEN}&sid={MINE}", "4one\x1e4two", "Content-Type: text/plain;charset=UTF-8"),
@@ -192,7 +193,7 @@ NOISE = [
     b"\r", b"\n", b"\r\n", b" ", b"\t", b":", b"\x00", b"\x0b", b"\x1f", b"\x7f", b"\x80", b"\xa0", b"_", b"%", b"?",
     b"/", b"HTTP/1.0", b"GET ", b"Content-Length: 3\r\n", b"Connection: close\r\n", b"X: y\r\n", b"\r\n x", b"0",
     b"&sid=y", b"Transfer-Encoding: chunked\r\n", b"Expect: 100-continue\r\n", b"Host: b\r\n",
-    b"Content-Type: a/b \r\n", b"&j=1", b"Origin: https://a.example\r\n",
+    b"Content-Type: a/b \r\n", b"Origin: https://a.example\r\n",
 ]  # fmt: skip
 
 
