@@ -1,4 +1,4 @@
-"""The outbox: order, bounds and what is given back."""
+"""The outbox: order and bounds."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webpy_socketio.engine.outbox import Outbox
+from webpy_socketio.wire.dialects import V4
 from webpy_socketio.wire.prepared import Prepared
 
 
@@ -88,21 +89,23 @@ def test_take_some(sizes: list[int], max_bytes: int, count: int) -> None:
     assert outbox.take() == packets[count:]
 
 
-def test_put_back() -> None:
-    outbox, packets = filled(1, 2, 3)
-    taken = outbox.take(3)
-    later = packet(4)
-    assert outbox.append(later)
-    outbox.put_back(taken)
+def test_frames_that_others_got_count_too() -> None:
+    """They are kept for the next who asks for them, beside the text."""
+    outbox, _ = filled(5, max_bytes=30)
+    sent = packet(10)
+    assert len(sent.frames(V4)) == 12
+    assert outbox.append(sent)
+    assert outbox.size == 27
+    assert not outbox.append(packet(4))
+    outbox.take(5)
+    assert outbox.size == 22
+
+
+def test_what_is_taken_is_what_was_counted() -> None:
+    outbox, packets = filled(10, 10)
+    packets[0].frames(V4)
+    assert outbox.take(10) == packets[:1]
     assert outbox.size == 10
-    assert outbox.take() == [*packets, later]
-    assert outbox.size == 0
-
-
-def test_what_was_put_back_counts_against_the_bound() -> None:
-    outbox, _ = filled(5, 5, max_bytes=10)
-    outbox.put_back(outbox.take())
-    assert not outbox.append(packet(1))
 
 
 def test_taken_list_is_not_changed_by_later_packets() -> None:

@@ -11,7 +11,7 @@ class Outbox:
     __slots__ = ("_items", "_size", "max_bytes", "max_packets")
 
     def __init__(self, max_packets: int, max_bytes: int) -> None:
-        self._items: list[Prepared] = []
+        self._items: list[tuple[int, Prepared]] = []  # with what each took when it was queued
         self._size = 0
         self.max_packets = max_packets
         self.max_bytes = max_bytes
@@ -21,7 +21,7 @@ class Outbox:
 
     @property
     def size(self) -> int:
-        """About how many bytes are waiting."""
+        """About how many bytes of memory are taken by what waits."""
         return self._size
 
     def has_room(self, count: int, size: int) -> bool:
@@ -33,11 +33,11 @@ class Outbox:
 
         A packet larger than the bound is taken when it would be alone: it could never be sent otherwise.
         """
-        size = prepared.size
+        size = prepared.memory
         items = self._items
         if items and (len(items) >= self.max_packets or self._size + size > self.max_bytes):
             return False
-        items.append(prepared)
+        items.append((size, prepared))
         self._size += size
         return True
 
@@ -45,20 +45,15 @@ class Outbox:
         """Take packets out, in order: all of them, or the first ones up to about ``max_bytes`` and at least one."""
         if max_bytes is None or self._size <= max_bytes:
             items, self._items, self._size = self._items, [], 0
-            return items
-        count = taken = 0
-        while count < len(self._items) and (count == 0 or taken + self._items[count].size <= max_bytes):
-            taken += self._items[count].size
-            count += 1
-        items = self._items[:count]
-        del self._items[:count]
-        self._size -= taken
-        return items
-
-    def put_back(self, items: list[Prepared]) -> None:
-        """Return packets that were taken but could not be sent, to where they came from."""
-        self._items[:0] = items
-        self._size += sum(item.size for item in items)
+        else:
+            count = taken = 0
+            while count < len(self._items) and (count == 0 or taken + self._items[count][0] <= max_bytes):
+                taken += self._items[count][0]
+                count += 1
+            items = self._items[:count]
+            del self._items[:count]
+            self._size -= taken
+        return [prepared for _, prepared in items]
 
     def clear(self) -> None:
         """Throw everything away."""

@@ -35,6 +35,11 @@ class Prepared:
         """About how many bytes it takes to send."""
         return len(self.text or b"") + sum(map(len, self.attachments)) + 1
 
+    @property
+    def memory(self) -> int:
+        """About how many bytes it takes here: the frames that others may have been sent are kept beside the text."""
+        return self.size + len(self.last_frames)
+
     def stamp(self, offset: str) -> None:
         """Give an event its place in the history, which clients that can be resumed get as a last argument.
 
