@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webpy_socketio.errors import PacketError, UnsendableValue
-from webpy_socketio.wire.values import decode_value, encode_value
+from webpy_socketio.wire.values import decode_value, encode_plain, encode_value
 
 NAN, INFINITY = math.nan, math.inf
 HUGE = 2**70  # an integer that sends a value on the long way round
@@ -434,3 +434,13 @@ def test_what_can_be_read_can_be_echoed(text: str) -> None:
         return
     echo, _ = encode_value(value)
     assert decode_value(echo.decode()) == value
+
+
+def test_more_than_any_client_could_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webpy_socketio.wire.values.LONGEST_TEXT", 100)
+    assert encode_value(["x" * 96]) == (b'["' + b"x" * 96 + b'"]', [])
+    assert encode_value([b"x" * 1000])[1] == [b"x" * 1000]
+    for value in (["x" * 97], ["x" * 70, b"12"]):
+        assert encode_plain(value) is None
+        with pytest.raises(UnsendableValue, match="no JavaScript string is longer than 100: send it in parts"):
+            encode_value(value)

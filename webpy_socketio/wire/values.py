@@ -25,6 +25,8 @@ from ..errors import PacketError, UnsendableValue
 BINARY = (bytes, bytearray, memoryview)
 HARMLESS = frozenset((str, int, bool, type(None), *BINARY))
 MOST_PARTS = 1_000_000
+#: Characters in the longest string of V8, the JavaScript engine of Node and Chromium; others' are hardly longer.
+LONGEST_TEXT = 2**29 - 24
 NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 #: Levels of lists and dicts in what a client sends: a little less than orjson can write back.
 MAX_DEPTH = 240
@@ -42,21 +44,26 @@ def encode_plain(value: Any) -> bytes | None:
         text = orjson.dumps(value, default=_convert, option=OPTIONS)
     except TypeError:
         return None
-    return None if b"null" in text else text
+    return None if b"null" in text or len(text) > LONGEST_TEXT else text
 
 
 def encode_value(value: Any) -> tuple[bytes, list[bytes]]:
     """Return the value as compact JSON, with a placeholder for each binary in it, and the binaries in that order.
 
-    Raises UnsendableValue if something in it has no form on the wire.
+    Raises UnsendableValue if something in it has no form on the wire, or if it is more than any client could take.
     """
+    attachments: list[bytes] = []
     try:
         text = orjson.dumps(value, default=_convert, option=OPTIONS)
     except TypeError:
-        return _encode_uncommon(value)
-    if b"null" in text:
-        _refuse_nan(value)
-    return text, []
+        text, attachments = _encode_uncommon(value)
+    else:
+        if b"null" in text:
+            _refuse_nan(value)
+    if len(text) > LONGEST_TEXT:
+        raise UnsendableValue("data", f"takes {len(text):,} bytes of text; no JavaScript string is longer than "
+                              f"{LONGEST_TEXT:,}: send it in parts, or as bytes")  # fmt: skip
+    return text, attachments
 
 
 def _encode_uncommon(value: Any) -> tuple[bytes, list[bytes]]:
