@@ -22,7 +22,8 @@ from .streams import READ_SIZE, Stream
 #: Bytes put into one send when several packets are waiting.
 BATCH = 65_536
 #: Every message of Engine.IO begins so, in text.
-MESSAGE = EngineType.MESSAGE.value.encode()
+MESSAGE = EngineType.MESSAGE.prefix
+PONG, PONG_PACKET = EngineType.PONG.prefix, EnginePacket(EngineType.PONG)
 
 
 class WebSocket:
@@ -111,6 +112,8 @@ class WebSocket:
             if is_text:
                 if data[:1] == MESSAGE and self._takes_messages:  # nearly all traffic
                     self._hub.receive_message(session, data[1:].decode())
+                elif data == PONG and self._takes_messages:  # nearly all the rest
+                    self._hub.receive(session, PONG_PACKET)
                 else:
                     self._packet(session.dialect.codec.decode_text(data.decode()))
             else:
