@@ -14,7 +14,7 @@ from .services import Services
 from .subscriptions import Subscriptions
 from .targets import check_channels
 from .wire.packets import SocketPacket, SocketType
-from .wire.prepared import Prepared
+from .wire.prepared import Prepared, Together
 from .wire.socketio import encode_event, encode_packet
 
 
@@ -182,9 +182,8 @@ class Receiver:
         self.owner, self.link, self.request, self.auth = owner, owner.session, owner.request, auth
         self.reason = None
         self.connected = self.recovered = True
-        for kept in missed:
-            self.link.send(kept.prepared)
-        self.deliver(self.link.dialect.connect(self.namespace, self.sid, self.pid))
+        answer = encode_packet(self.link.dialect.connect(self.namespace, self.sid, self.pid), 0)
+        self.link.send(Together([*(kept.prepared for kept in missed), Prepared(*answer)]))
 
     def missed(self, kept: Kept) -> bool:
         """Whether a kept message was for this socket."""
