@@ -183,6 +183,8 @@ class Session:
             if not self.paused:
                 return False
             self.heartbeat.postpone(now)
+            if self.dialect.server_pings:
+                self.send(PING)  # or the client would give up the server
         elif beat is Beat.PING:
             self.send(PING)
         return True
