@@ -115,6 +115,7 @@ class WebSocket:
                 self._packet(session.dialect.codec.decode_binary(data))
         except UnicodeDecodeError:
             self._reader.fail(CloseCode.INVALID_DATA, "not UTF-8")
+            self._flush_protocol()  # at once: what came with it is not to be taken any more
         except PacketError as error:
             logger.debug("%s: %s", session, error)
             self._refuse_packet()
