@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -333,6 +334,16 @@ def test_who_knows_a_session_id_gets_nothing_of_what_is_sent_to_it(server: TestS
         with pytest.raises(NoSocket):
             send(sid, "secret")
     assert stranger.received == []
+
+
+def test_names_that_clients_make_up_take_no_memory(server: TestServer) -> None:
+    client = joined(server)
+    tracemalloc.start()
+    for number in range(50):
+        client.emit(f"{number}" + "x" * 100_000)
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert kept < 500_000
 
 
 # Answers.

@@ -164,7 +164,7 @@ class Hub:
             logger.debug("%s ended: %s", session, session.reason)
             self.counters.ended[str(session.reason)] += 1
             self._part(session, session.reason or reason)
-            session.peer = session.carrier = session.wake = session.flush = None  # they hold the session too
+            session.peer = session.carrier = session.wake = None  # they hold the session too
 
     def unattended(self, session: Session) -> None:
         """Nobody carries the session at the moment: the hub itself takes note if it ends because it is full."""

@@ -22,6 +22,7 @@ from .wire.packets import SocketPacket, SocketType
 
 #: Events of which the log says that they cannot be handled: clients can make up any number.
 MOST_TOLD = 100
+LONGEST_TOLD = 200
 SUBSCRIBE, UNSUBSCRIBE = CHANNEL_EVENTS = "__subscribe__", "__unsubscribe__"
 
 
@@ -34,7 +35,7 @@ class Namespace:
         self.population = 0
         self._services = services
         self._events = services.events
-        self._told: set[tuple[Any, str]] = set()
+        self._told: set[str] = set()
         self._failures = services.runner.failures
         self._version = -1
         self._bound: dict[str | None, tuple[list[Handler], bool]] = {}
@@ -156,11 +157,11 @@ class Namespace:
         if not is_simple:
             handlers = [handler for handler in handlers if handler.sees(socket.channels)]
         if not handlers:
-            return self._cannot(name, "no_handler", f"no handler for the event {name!r}")
+            return self._cannot("no_handler", f"no handler for the event {name!r}")
         for handler in () if is_simple else handlers:
             if handler.shape is ALL_VALUES and not handler.fewest <= len(args) <= handler.most:
                 problem = f"the event {name!r} takes {_range(handler)} arguments, not {len(args)}"
-                return self._cannot(name, "wrong_arguments", problem)
+                return self._cannot("wrong_arguments", problem)
         answer: Any = None
         failed = False
         for handler in handlers:
@@ -192,11 +193,12 @@ class Namespace:
             bound = self._bound[key] = handlers, all(map(_is_simple, handlers))
         return bound
 
-    def _cannot(self, name: Any, code: str, problem: str) -> Any:
+    def _cannot(self, code: str, problem: str) -> Any:
         """Return the answer to an event that cannot be handled; the log says it once, for who did not ask for one."""
-        if (name, code) not in self._told and len(self._told) < MOST_TOLD:
-            self._told.add((name, code))
-            logger.info("%s", printable(problem[:200]))
+        told = problem[:LONGEST_TOLD]
+        if told not in self._told and len(self._told) < MOST_TOLD:
+            self._told.add(told)
+            logger.info("%s", printable(told))
         return error_answer(code, problem)
 
     def _acknowledge(self, socket: Socket, ack_id: int, answer: list[Any]) -> None:

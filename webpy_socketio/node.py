@@ -70,6 +70,7 @@ class Node:
 
 def _recovery(settings: Settings, deadlines: Deadlines) -> Recovery:
     # Whoever has not received what is older than this has been found dead by now, and is not waited for any more.
-    seconds = settings.recovery_window + settings.ping_interval + settings.ping_timeout
+    # A client that sends something instead of an answer to the heartbeat has the time for that twice.
+    seconds = settings.recovery_window + settings.ping_interval + 2 * settings.ping_timeout
     history = History(seconds, settings.max_recovery_bytes)
     return Recovery(settings.recovery_window, settings.max_recovery_clients, history, deadlines)

@@ -14,7 +14,7 @@ from .services import Services
 from .subscriptions import Subscriptions
 from .targets import check_channels
 from .wire.packets import SocketPacket, SocketType
-from .wire.prepared import Prepared
+from .wire.prepared import Prepared, Together
 from .wire.socketio import encode_event, encode_packet
 
 #: Bytes that fit into one segment of TCP, on any usual network.
@@ -187,12 +187,12 @@ class Receiver:
         self.owner, self.link, self.request, self.auth = owner, owner.session, owner.request, auth
         self.reason = None
         self.connected = self.recovered = True
-        welcome = self.link.dialect.connect(self.namespace, self.sid, self.pid)
-        packets = [*(kept.prepared for kept in missed), Prepared(*encode_packet(welcome, 0))]
+        answer = encode_packet(self.link.dialect.connect(self.namespace, self.sid, self.pid), 0)
+        together = Together([*(kept.prepared for kept in missed), Prepared(*answer)])
         # A poll's answer arrives as a whole or not at all, and so does a segment.
-        is_divisible = self.link.transport != "polling" and sum(packet.size for packet in packets) > ONE_SEGMENT
+        is_divisible = self.link.transport != "polling" and together.size > ONE_SEGMENT
         self.replayed_from = missed[0].number if missed and is_divisible else 0
-        self.link.send_together(packets)
+        self.link.send(together)
 
     def missed(self, kept: Kept) -> bool:
         """Whether a kept message was for this socket."""

@@ -11,7 +11,7 @@ from webpy_socketio.engine.session import NEXT, Session, State, Step
 from webpy_socketio.errors import TransportMisused
 from webpy_socketio.reasons import FORCED_CLOSE, PING_TIMEOUT, SLOW, TRANSPORT_CLOSE, TRANSPORT_ERROR
 from webpy_socketio.settings import Settings, load_settings
-from webpy_socketio.wire.dialects import V4
+from webpy_socketio.wire.dialects import V3, V4
 from webpy_socketio.wire.packets import EnginePacket, EngineType
 from webpy_socketio.wire.prepared import PING, Prepared
 
@@ -377,3 +377,19 @@ def test_no_attributes_by_accident() -> None:
     session: Any = make()
     with pytest.raises(AttributeError):
         session.transprot = "websocket"
+
+
+def test_who_is_not_read_from_is_pinged_all_the_same() -> None:
+    """Else the client would give up the server, after the interval and the timeout."""
+    session = make()
+    session.paused = True
+    times = [now for now in range(200) if session.tick(now) and session.outbox.take()]
+    assert times == list(range(25, 200, 20))
+
+
+def test_who_has_to_ping_is_not_pinged() -> None:
+    session = Session("sid", V3, "websocket", SETTINGS, 0)
+    session.step(Step.OPEN)
+    session.paused = True
+    assert all(session.tick(now) for now in range(200))
+    assert len(session.outbox) == 0

@@ -130,6 +130,18 @@ def test_a_broken_connection_ends_the_session_later_not_in_the_sender(world: Wor
     assert world.ends == ["transport close"]
 
 
+def test_nothing_is_taken_after_a_message_that_is_no_text(world: World) -> None:
+    client = Client(world)
+    seen: list[int] = []
+    world.events.on_event("after")(lambda request, socket, context, number: seen.append(number))
+    client.protocol.send_text(b"\xff\xfe")
+    client.protocol.send_text(b'42["after",1]')
+    client.raw.send(b"".join(client.protocol.data_to_send()))
+    assert client.frame().data[:2] == b"\x03\xef"  # 1007
+    assert world.ended.wait(5)
+    assert (world.ends, seen) == (["transport error"], [])
+
+
 def test_reading_pauses_while_a_handler_has_too_much_to_do() -> None:
     world = World(max_inbox=10)
     proceed, seen = Event(), []

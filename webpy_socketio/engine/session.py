@@ -9,13 +9,12 @@ ours, never of a client. A client's packets are judged by :meth:`Session.receive
                CLOSING ──► CLOSED        CLOSING: what is still queued may be taken, nothing is added
 
 Whoever carries the session (a transport) puts itself in two slots: ``write`` takes one packet at once, while nothing
-is queued before it; ``wake`` is called when the queue, or the state, has something for it. One that writes at once puts
-a third there: ``flush`` sends what is queued.
+is queued before it; ``wake`` is called when the queue, or the state, has something for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
@@ -87,7 +86,7 @@ class Session:
     """One Engine.IO session. Times are seconds on a clock that never goes back."""
 
     __slots__ = (
-        "__weakref__", "candidate", "carrier", "dialect", "flush", "heartbeat", "is_awaited", "is_refused", "outbox",
+        "__weakref__", "candidate", "carrier", "dialect", "heartbeat", "is_awaited", "is_refused", "outbox",
         "paused", "peer", "reason", "sid", "state", "transport", "wake", "write",
     )  # fmt: skip
 
@@ -114,7 +113,6 @@ class Session:
         self.peer: Any = None
         self.write: Callable[[Prepared], None] | None = None
         self.wake: Callable[[], None] | None = None
-        self.flush: Callable[[], None] | None = None
         #: Whether the client said something that cannot be, so that nothing more is heard from it.
         self.is_refused = False
 
@@ -172,19 +170,6 @@ class Session:
             return self.send(prepared)
         return False
 
-    def send_together(self, packets: Sequence[Prepared]) -> None:
-        """Send packets in one piece, so that a connection that breaks is not likely to break between them."""
-        flush = self.flush
-        if self.write is None or flush is None:
-            for prepared in packets:
-                self.send(prepared)
-            return
-        self.write = None
-        for prepared in packets:
-            self._queue(prepared)
-        if self.is_open:
-            flush()
-
     def _queue(self, prepared: Prepared) -> bool:
         if not self.is_open:
             return False
@@ -202,6 +187,8 @@ class Session:
             if not self.paused:
                 return False
             self.heartbeat.postpone(now)
+            if self.dialect.server_pings:
+                self.send(PING)  # or the client would give up the server
         elif beat is Beat.PING:
             self.send(PING)
         return True

@@ -76,7 +76,6 @@ class WebSocket:
     def _attach(self) -> None:
         self._session.write = self.write
         self._session.wake = self._wake
-        self._session.flush = self._flush
         self._stream.on_drained = self._flush
 
     def _listen(self, early: bytes) -> None:
@@ -120,6 +119,7 @@ class WebSocket:
                 self._packet(session.dialect.codec.decode_binary(data))
         except UnicodeDecodeError:
             self._reader.fail(CloseCode.INVALID_DATA, "not UTF-8")
+            self._flush_protocol()  # at once: what came with it is not to be taken any more
         except PacketError as error:
             logger.debug("%s: %s", session, error)
             self._refuse_packet()
@@ -319,7 +319,7 @@ class WebSocket:
         self._stream.close()
         self._stream.on_drained = None
         if self._session.wake == self._wake:
-            self._session.wake = self._session.flush = None
+            self._session.wake = None
 
     # Pause.
 

@@ -93,6 +93,33 @@ class PreparedText(Prepared):
         return self.text
 
 
+class Together(Prepared):
+    """Packets that leave as one, for a client that comes back: of what it missed, it shall get all or nothing.
+
+    Official clients hand on what comes before the answer to their CONNECT after that; if the connection breaks in
+    between they keep it, do not count it as received, and get it once more.
+    """
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, parts: Sequence[Prepared]) -> None:
+        super().__init__(None)
+        self._parts = parts
+
+    @property
+    def size(self) -> int:
+        """About how many bytes they take to send."""
+        return sum(part.size for part in self._parts)
+
+    def frames(self, dialect: Dialect) -> bytes:
+        """The packets as WebSocket frames."""
+        return b"".join(part.frames(dialect) for part in self._parts)
+
+    def piece(self, dialect: Dialect) -> bytes:
+        """The packets as a piece of a long-polling payload."""
+        return dialect.codec.join_payload(part.piece(dialect) for part in self._parts)
+
+
 def encode_payload(packets: Sequence[Prepared], dialect: Dialect) -> tuple[bytes, bool]:
     """Return packets as one long-polling payload, and whether it is binary.
 
