@@ -16,7 +16,7 @@ def populate(**channels: str) -> Membership:
     """A membership of ``a`` to ``d``; each channel is given with its followers."""
     membership = Membership()
     for sid in "abcd":
-        membership.everybody[sid] = FakeMember(None, sid)
+        membership.join(FakeMember(None, sid), ())
     for channel, sids in channels.items():
         for sid in sids:
             assert membership.add(channel, sid)
@@ -29,7 +29,9 @@ def selected(
     excluded: Collection[str] = (),
 ) -> str:
     """The ids of who is selected."""
-    return "".join(member.sid for member in membership.select(channels, excluded))
+    members = membership.members(channels, excluded)
+    assert [member.link for member in members] == membership.select(channels, excluded)
+    return "".join(member.sid for member in members)
 
 
 @pytest.mark.parametrize(
@@ -90,9 +92,9 @@ def test_drop() -> None:
 
 def test_receivers_may_leave_while_they_are_sent_to() -> None:
     membership = populate(x="abcd")
-    for receiver in membership.select(("x",), ()):
+    for receiver in membership.members(("x",), ()):
         membership.drop(receiver.sid, ["x"])
-    for receiver in membership.select((), ()):
+    for receiver in membership.members((), ()):
         membership.drop(receiver.sid, [])
     assert selected(membership) == ""
 

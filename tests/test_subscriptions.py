@@ -135,3 +135,10 @@ def test_like_a_diary(steps: list[tuple[str, str]]) -> None:
         assert list(channels) == list(state)
         numbers = range(history.last_number + 1)
         assert {(channel, n) for channel in "ab" for n in numbers if channels.had(channel, n)} == heard
+
+
+def test_what_is_still_being_decided_is_not_granted() -> None:
+    subscriptions = Subscriptions()
+    subscriptions.add("granted", 0)
+    subscriptions.add("asked for", None)
+    assert (list(subscriptions), subscriptions.granted) == (["granted", "asked for"], ["granted"])

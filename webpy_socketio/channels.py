@@ -39,29 +39,40 @@ class Member(Protocol):
 
 
 class Membership:
-    """The members of every channel, by their session id. A channel exists as long as somebody follows it."""
+    """Who follows which channel, by session id. A channel exists as long as somebody follows it.
 
-    __slots__ = ("_channels", "everybody")
+    The tables hold what carries packets to a member, not the member: a broadcast looks at nothing else.
+    """
+
+    __slots__ = ("_channels", "_links", "everybody")
 
     def __init__(self) -> None:
-        self._channels: dict[str, dict[str, Member]] = {}
         #: All who joined the namespace.
         self.everybody: dict[str, Member] = {}
+        self._links: dict[str, Session] = {}
+        self._channels: dict[str, dict[str, Session]] = {}
+
+    def join(self, member: Member, channels: Iterable[str]) -> None:
+        """Let somebody into the namespace, who follows these channels; or note that its packets go another way now."""
+        self.everybody[member.sid] = member
+        self._links[member.sid] = member.link
+        for channel in channels:
+            self._channels.setdefault(channel, {})[member.sid] = member.link
 
     def add(self, channel: str, sid: str) -> bool:
         """Let a member of the namespace follow a channel; False if it did already."""
-        members = self._channels.setdefault(channel, {})
-        if sid in members:
+        followers = self._channels.setdefault(channel, {})
+        if sid in followers:
             return False
-        members[sid] = self.everybody[sid]
+        followers[sid] = self._links[sid]
         return True
 
     def discard(self, channel: str, sid: str) -> bool:
         """Let somebody follow a channel no longer; False if they did not."""
-        members = self._channels.get(channel)
-        if members is None or members.pop(sid, None) is None:
+        followers = self._channels.get(channel)
+        if followers is None or followers.pop(sid, None) is None:
             return False
-        if not members:
+        if not followers:
             del self._channels[channel]
         return True
 
@@ -69,35 +80,41 @@ class Membership:
         """Forget somebody, who followed these channels."""
         for channel in channels:
             self.discard(channel, sid)
+        self._links.pop(sid, None)
         self.everybody.pop(sid, None)
 
-    def select(self, channels: Collection[str], excluded: Collection[str] = ()) -> list[Member]:
-        """Return everyone in the channels, each once, but not those in the excluded ones.
+    def select(self, channels: Collection[str], excluded: Collection[str] = ()) -> list[Session]:
+        """Return what carries packets to everyone in the channels, each once, but not to those in the excluded ones.
 
         A session id is the name of a private channel. With no channel, everyone in the namespace is meant.
         """
-        members = self._members(channels)
+        selected = self._selected(channels)
         if not excluded:
-            return list(members.values())
+            return list(selected.values())
         out = self._sids(excluded)
-        return [member for sid, member in members.items() if sid not in out]
+        return [link for sid, link in selected.items() if sid not in out]
 
-    def _members(self, channels: Collection[str]) -> dict[str, Member]:
+    def members(self, channels: Collection[str], excluded: Collection[str] = ()) -> list[Member]:
+        """Return those themselves."""
+        out = self._sids(excluded)
+        return [self.everybody[sid] for sid in self._selected(channels) if sid not in out]
+
+    def _selected(self, channels: Collection[str]) -> dict[str, Session]:
         if not channels:
-            return self.everybody
+            return self._links
         if len(channels) == 1:
             return self._channel(next(iter(channels)))
-        members: dict[str, Member] = {}
+        selected: dict[str, Session] = {}
         for channel in channels:
-            members |= self._channel(channel)
-        return members
+            selected |= self._channel(channel)
+        return selected
 
-    def _channel(self, name: str) -> dict[str, Member]:
-        members = self._channels.get(name)
-        if members is None:
-            member = self.everybody.get(name)
-            members = {} if member is None else {name: member}
-        return members
+    def _channel(self, name: str) -> dict[str, Session]:
+        followers = self._channels.get(name)
+        if followers is None:
+            link = self._links.get(name)
+            followers = {} if link is None else {name: link}
+        return followers
 
     def _sids(self, names: Collection[str]) -> Collection[str]:
         """The session ids that some names stand for."""

@@ -43,11 +43,8 @@ class Delivery:
         return self._namespaces.setdefault(namespace, Membership())
 
     def attach(self, namespace: str, member: Member, channels: Iterable[str]) -> None:
-        """From now on, a socket receives what is sent to its namespace and to these channels."""
-        membership = self.membership(namespace)
-        membership.everybody[member.sid] = member
-        for channel in channels:
-            membership.add(channel, member.sid)
+        """From now on, a socket receives what is sent to its namespace and to these channels, by its link of now."""
+        self.membership(namespace).join(member, channels)
 
     def detach(self, namespace: str, member: Member, channels: Iterable[str]) -> None:
         """From now on, a socket receives nothing."""
@@ -65,20 +62,13 @@ class Delivery:
         """
         selection, data, volatile = envelope
         prepared = self._prepare(selection.namespace, data, None)
-        members = self._select(selection)
-        if volatile:
-            if self._history is not None:
-                self._history.mark(prepared)
-            members = self._send_if_ready(members, prepared)
-        if self._events.on_any_outgoing.is_bound:
-            self._note_outgoing(members, data)
-        if volatile:
-            return len(members)
-        if self._history is not None:
-            return self._deliver_and_keep(members, prepared, selection, self._history)
+        if volatile or self._history is not None or self._events.on_any_outgoing.is_bound:
+            return self._deliver_watched(envelope, prepared)
+        membership = self._namespaces.get(selection.namespace)
+        if membership is None:
+            return 0
         reached = 0
-        for member in members:
-            link = member.link
+        for link in membership.select(selection.channels, selection.excluded):
             if link.write is not None:  # as in link.send, which would be one more call for each receiver
                 link.write(prepared)
                 reached += 1
@@ -141,7 +131,23 @@ class Delivery:
 
     def _select(self, selection: Selection) -> list[Member]:
         membership = self._namespaces.get(selection.namespace)
-        return [] if membership is None else membership.select(selection.channels, selection.excluded)
+        return [] if membership is None else membership.members(selection.channels, selection.excluded)
+
+    def _deliver_watched(self, envelope: Envelope, prepared: Prepared) -> int:
+        """What :meth:`deliver` does when more is to be known of each receiver than how to send to it."""
+        selection, data, volatile = envelope
+        members = self._select(selection)
+        if volatile:
+            if self._history is not None:
+                self._history.mark(prepared)
+            members = self._send_if_ready(members, prepared)
+        if self._events.on_any_outgoing.is_bound:
+            self._note_outgoing(members, data)
+        if volatile:
+            return len(members)
+        if self._history is not None:
+            return self._deliver_and_keep(members, prepared, selection, self._history)
+        return sum(member.link.send(prepared) for member in members)
 
     def _send_if_ready(self, members: Sequence[Member], prepared: Prepared) -> list[Member]:
         reached = [member for member in members if member.link.send_if_ready(prepared)]

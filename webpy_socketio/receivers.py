@@ -187,6 +187,7 @@ class Receiver:
         self.owner, self.link, self.request, self.auth = owner, owner.session, owner.request, auth
         self.reason = None
         self.connected = self.recovered = True
+        self._services.delivery.attach(self.namespace, self, self._subscriptions.granted)
         answer = encode_packet(self.link.dialect.connect(self.namespace, self.sid, self.pid), 0)
         together = Together([*(kept.prepared for kept in missed), Prepared(*answer)])
         # A poll's answer arrives as a whole or not at all, and so does a segment.

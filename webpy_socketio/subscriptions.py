@@ -62,6 +62,11 @@ class Subscriptions:
         """Up to this number, it may be unknown which messages were for the socket."""
         return 0 if self._past is None else self._past.forgotten_number
 
+    @property
+    def granted(self) -> list[str]:
+        """The channels whose messages are for the socket."""
+        return [channel for channel, after in self._after.items() if after is not None]
+
     def has_one_of(self, channels: Iterable[str]) -> bool:
         """Whether a subscription to at least one of some channels is granted."""
         after = self._after
