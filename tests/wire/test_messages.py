@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import struct
 import tracemalloc
 
@@ -11,26 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.conformance.wire import frame
 from webpy_socketio.wire.messages import Message, MessageReader
 
 TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10
 LIMIT = 100_000
-
-
-def frame(opcode: int, data: bytes = b"", *, fin: bool = True, masked: bool = True, reserved: int = 0) -> bytes:
-    """A frame as a client sends it, or as it should not."""
-    mask_bit = 0x80 if masked else 0
-    head = bytes([(0x80 if fin else 0) | reserved << 4 | opcode])
-    if len(data) < 126:
-        head += bytes([mask_bit | len(data)])
-    elif len(data) < 65536:
-        head += struct.pack("!BH", mask_bit | 126, len(data))
-    else:
-        head += struct.pack("!BQ", mask_bit | 127, len(data))
-    if not masked:
-        return head + data
-    mask = os.urandom(4)
-    return head + mask + bytes(byte ^ mask[index % 4] for index, byte in enumerate(data))
 
 
 def read(*parts: bytes) -> list[Message]:
