@@ -431,7 +431,7 @@ def rejection_of(server: Address, **query: str | None) -> int | str:
     return "closed"
 
 
-def frame(opcode: int, data: bytes, *, fin: bool = True, masked: bool = True, reserved: int = 0) -> bytes:
+def frame(opcode: int, data: bytes = b"", *, fin: bool = True, masked: bool = True, reserved: int = 0) -> bytes:
     """One WebSocket frame as a client sends it, or as it should not."""
     mask_bit = 0x80 if masked else 0
     head = bytes([(0x80 if fin else 0) | reserved << 4 | opcode])
