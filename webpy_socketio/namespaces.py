@@ -23,7 +23,8 @@ from .wire.packets import SocketPacket, SocketType
 #: Events of which the log says that they cannot be handled: clients can make up any number.
 MOST_TOLD = 100
 LONGEST_TOLD = 200
-SUBSCRIBE, UNSUBSCRIBE = CHANNEL_EVENTS = "__subscribe__", "__unsubscribe__"
+SUBSCRIBE = "__subscribe__"
+CHANNEL_EVENTS = (SUBSCRIBE, "__unsubscribe__")
 
 
 class Namespace:
