@@ -33,19 +33,18 @@ class PollResult(NamedTuple):
 class Polling:
     """Carries one session over HTTP requests."""
 
-    __slots__ = ("_hub", "_parked", "_posting", "_session", "_uploading")
+    __slots__ = ("_hub", "_posting", "_session", "_uploading")
 
     def __init__(self, session: Session, hub: Hub) -> None:
         self._session = session
         self._hub = hub
-        self._parked = False
         self._posting = False
         self._uploading: Connection | None = None
 
     def get(self, connection: Connection | None) -> PollResult:
         """Answer a GET with what is queued, or hold it until there is something. May wait."""
         session = self._session
-        if self._parked:
+        if session.is_awaited:
             logger.debug("%s: a second GET came while one was held", session)
             self._hub.end(session, TRANSPORT_ERROR)
             return PollResult(BAD)
@@ -108,12 +107,12 @@ class Polling:
         session = self._session
         waiter = self._hub.runner.waiter()
         wake = session.wake = waiter.set
-        self._parked = session.is_awaited = True
+        session.is_awaited = True
         stop = connection.watch_end(self._lost) if connection is not None else None
         try:
             waiter.wait()
         finally:
-            self._parked = session.is_awaited = False
+            session.is_awaited = False
             if stop is not None:
                 stop()
             if session.wake is wake:
