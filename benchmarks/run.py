@@ -92,6 +92,7 @@ def _add_effort(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             f"--{name.replace('_', '-')}", type=type(default), default=default, help=f"{text_} ({default:g})"
         )
+    parser.add_argument("--awake", action="store_true", help="the load never sleeps, so the server need not wake it")
 
 
 def _list_of(known: Collection[str]) -> Callable[[str], list[str]]:

@@ -61,7 +61,7 @@ def _cpu_per_operation(make: DriverFactory) -> Measure:
     """Microseconds of server CPU per operation of the driver."""
 
     def measure(server: Server, effort: Effort) -> Sample:
-        with Loop(server.kind.client_hangs_up) as loop:
+        with Loop(server.kind.client_hangs_up, effort.awake) as loop:
             driver = make(loop, server.port, effort)
             used = drive(server, effort, driver, loop)
         return used.sample((used.server / used.operations * 1e6,), driver.operations)
@@ -72,7 +72,7 @@ def _cpu_per_operation(make: DriverFactory) -> Measure:
 def _latency(server: Server, effort: Effort) -> Sample:
     """Percentiles, in milliseconds, of echoes made while the server has as much fan-out as it can do."""
     receivers, probes = effort.clients(RECEIVERS), effort.clients(PROBES)
-    with Loop(server.kind.client_hangs_up) as loop:
+    with Loop(server.kind.client_hangs_up, effort.awake) as loop:
         driver = ProbedFanout(loop, server.port, receivers, CASTS_IN_FLIGHT, probes, PROBE_PACE)
         used = drive(server, effort, driver, loop, is_warm=driver.latencies.clear)
     latencies = sorted(driver.latencies)

@@ -22,6 +22,7 @@ class Effort(NamedTuple):
     idle_seconds: float = 50.0
     backlog: float = 64.0
     scale: float = 1.0
+    awake: bool = False
 
     def clients(self, count: int) -> int:
         """So many clients, or the chosen fraction of them."""
