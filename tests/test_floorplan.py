@@ -32,7 +32,7 @@ RANKS = {
     "targets": 46,
     "receivers": 47,
     "sockets": 48,
-    "middleware": 49,
+    "middleware": 49, "dispatch": 49,
     "namespaces": 50,
     "peers": 51,
     "hub": 52,

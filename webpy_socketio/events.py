@@ -77,6 +77,12 @@ class Handler(NamedTuple):
     #: The run of the module that bound it, if it was bound at a module's top level.
     run: ModuleRun | None
 
+    @property
+    def where(self) -> str:
+        """What the log calls it."""
+        function = self.function
+        return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', function)}"
+
     def serves(self, namespace: str) -> bool:
         """Whether it is bound to a namespace."""
         bound = self.namespace

@@ -23,7 +23,7 @@ class Inbox:
         self._runner = runner
         self._scope = scope
         #: What waits, if there ever was anything.
-        self.jobs: deque[tuple[Any, ...]] | None = None
+        self.jobs: deque[tuple[int, Job, tuple[Any, ...]]] | None = None
         self._backlog = 0
         self._waiting: list[Callable[[], None]] | None = None
         #: Whether a job is running.
@@ -48,11 +48,11 @@ class Inbox:
         if self.is_busy:
             if self.jobs is None:
                 self.jobs = deque()
-            self.jobs.append((size, job, *args))
+            self.jobs.append((size, job, args))
             self._backlog += size
         else:
             self.is_busy = True
-            self._runner.start(self._work, job, *args)
+            self._runner.start(self._work, job, args)
 
     def beside(self, job: Job, *args: Any) -> None:
         """Run a job at once beside the others: one of them may be waiting for what it does."""
@@ -70,7 +70,7 @@ class Inbox:
         finally:
             scope.leave(entered)
 
-    def _work(self, job: Job, *args: Any) -> None:
+    def _work(self, job: Job, args: tuple[Any, ...]) -> None:
         scope = self._scope  # as in scoped, which would be one more call for each event
         try:
             if scope is None:
@@ -83,9 +83,9 @@ class Inbox:
                     scope.leave(entered)
         finally:
             if self.jobs:
-                size, *task = self.jobs.popleft()
+                size, job, args = self.jobs.popleft()
                 self._backlog -= size
-                self._runner.start(self._work, *task)
+                self._runner.start(self._work, job, args)
             else:
                 self.is_busy = False
                 waiting, self._waiting = self._waiting, None

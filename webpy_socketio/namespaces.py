@@ -5,13 +5,14 @@ Everything here runs in a worker, one step of a client after the other, and may 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
 from .answers import FAILED, as_arguments, error_answer
+from .dispatch import Dispatch
 from .errors import AckTimeout, ClientError, Disconnected, Refused, UnsendableValue
-from .events import ALL_VALUES, ONE_VALUE, UNLIMITED, Handler, Shape
+from .events import Handler
 from .identifiers import is_private
 from .logs import as_text, logger, printable
 from .middleware import around_connection, around_packet
@@ -20,9 +21,6 @@ from .services import Services
 from .sockets import Socket
 from .wire.packets import SocketPacket, SocketType
 
-#: Events of which the log says that they cannot be handled: clients can make up any number.
-MOST_TOLD = 100
-LONGEST_TOLD = 200
 SUBSCRIBE = "__subscribe__"
 CHANNEL_EVENTS = (SUBSCRIBE, "__unsubscribe__")
 
@@ -36,10 +34,8 @@ class Namespace:
         self.population = 0
         self._services = services
         self._events = services.events
-        self._told: set[str] = set()
         self._failures = services.runner.failures
-        self._version = -1
-        self._bound: dict[str | None, tuple[list[Handler], bool]] = {}
+        self._handlers = Dispatch(name, services, self.report)
         self._is_logged = services.settings.message_log_format is not None
 
     def connect(self, socket: Socket) -> bool:
@@ -94,7 +90,7 @@ class Namespace:
             try:
                 handler.function(socket.request, socket, socket.context, error)
             except self._failures as second:
-                logger.error("%s raised %s", _name(handler), type(second).__name__, exc_info=second)
+                logger.error("%s raised %s", handler.where, type(second).__name__, exc_info=second)
 
     def _turn_away(self, socket: Socket, refusal: Refused) -> None:
         try:
@@ -147,60 +143,7 @@ class Namespace:
             return self._change_channels(socket, "UNSUBSCRIBE", self._unsubscribe, args)
         if self._is_logged and self._services.log.enabled:
             self._log_event(socket, name, args)
-        return self._handle(socket, name, args)
-
-    def _handle(self, socket: Socket, name: Any, args: list[Any]) -> Any:
-        """Run the handlers of an event; return what acknowledges it.
-
-        The first that returns something answers. A refusal is the answer and ends it; an error does not end it.
-        """
-        handlers, is_simple = self._handlers_of(name)
-        if not is_simple:
-            handlers = [handler for handler in handlers if handler.sees(socket.channels)]
-        if not handlers:
-            return self._cannot("no_handler", f"no handler for the event {name!r}")
-        for handler in () if is_simple else handlers:
-            if handler.shape is ALL_VALUES and not handler.fewest <= len(args) <= handler.most:
-                problem = f"the event {name!r} takes {_range(handler)} arguments, not {len(args)}"
-                return self._cannot("wrong_arguments", problem)
-        answer: Any = None
-        failed = False
-        for handler in handlers:
-            try:
-                values = args if handler.shape is ALL_VALUES else _values(handler.shape, name, args)
-                result = handler.function(socket.request, socket, socket.context, *values)
-            except Refused as refusal:
-                return error_answer("refused", refusal.message, refusal.data)
-            except self._failures as error:
-                failed = True
-                self.report(socket, error, _name(handler))
-            else:
-                answer = result if answer is None else answer
-        return FAILED if failed else answer
-
-    def _handlers_of(self, name: Any) -> tuple[list[Handler], bool]:
-        """The handlers of a named event, looked up once, and whether all of them take whatever comes, from everybody.
-
-        Unknown names, which clients can make up, share an entry.
-        """
-        events = self._events
-        if self._version != events.version:
-            self._version = events.version
-            self._bound.clear()
-        bound = self._bound.get(name)
-        if bound is None:
-            key = name if name in events.named or name == "message" else None
-            handlers = events.handlers_of(self.name, key)
-            bound = self._bound[key] = handlers, all(map(_is_simple, handlers))
-        return bound
-
-    def _cannot(self, code: str, problem: str) -> Any:
-        """Return the answer to an event that cannot be handled; the log says it once, for who did not ask for one."""
-        told = problem[:LONGEST_TOLD]
-        if told not in self._told and len(self._told) < MOST_TOLD:
-            self._told.add(told)
-            logger.info("%s", printable(told))
-        return error_answer(code, problem)
+        return self._handlers.run(socket, name, args)
 
     def _acknowledge(self, socket: Socket, ack_id: int, answer: list[Any]) -> None:
         try:
@@ -256,13 +199,13 @@ class Namespace:
             try:
                 handler.function(socket.request, socket, socket.context, *args)
             except self._failures as error:
-                self.report(socket, error, _name(handler))
+                self.report(socket, error, handler.where)
 
     def _refusal(self, socket: Socket, handlers: Iterable[Handler], *args: Any) -> Refused | None:
         """Run handlers that may refuse; return the first refusal, after which no more are asked."""
         for handler in handlers:
             call = partial(handler.function, socket.request, socket, socket.context, *args)
-            refusal = self._consent(socket, call, _name(handler))
+            refusal = self._consent(socket, call, handler.where)
             if refusal is not None:
                 return refusal
         return None
@@ -322,27 +265,3 @@ class Namespaces:
     def _exists(self, name: str) -> bool:
         events, longest = self._services.events, self._services.settings.max_channel_length
         return events.names(name) or (len(name) <= longest and events.declares(name))
-
-
-def _range(handler: Handler) -> str:
-    if handler.fewest == handler.most:
-        return str(handler.fewest)
-    return f"at least {handler.fewest}" if handler.most == UNLIMITED else f"{handler.fewest} to {handler.most}"
-
-
-def _is_simple(handler: Handler) -> bool:
-    """Whether a handler runs for all sockets and any arguments."""
-    takes_all = handler.shape is not ALL_VALUES or (handler.fewest == 0 and handler.most == UNLIMITED)
-    return handler.pattern is None and takes_all
-
-
-def _values(shape: Shape, name: Any, args: list[Any]) -> Sequence[Any]:
-    """What a handler of such a shape is called with."""
-    if shape is ONE_VALUE:
-        return args[:1] or (None,)
-    return (name, *args) if shape.has_name else args
-
-
-def _name(handler: Handler) -> str:
-    function = handler.function
-    return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', function)}"

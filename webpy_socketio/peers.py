@@ -55,14 +55,17 @@ class Peer(Conversation):
 
     def receive(self, message: str | bytes) -> None:
         """Take the next message of the session. Raises PacketError or RuleBroken if it may not stand here."""
-        self._size = len(message) if self._assembler is None else self._size + len(message)
-        if isinstance(message, str):
-            if self._assembler is not None:
-                raise RuleBroken("text came where an attachment was due")
-            if message.startswith(PLAIN_EVENT) and "/" in self._sockets:
+        if self._assembler is None:
+            self._size = len(message)
+            if isinstance(message, str) and message.startswith(PLAIN_EVENT) and "/" in self._sockets:
                 socket, namespace = self._sockets["/"]
                 self.inbox.put(self._size, namespace.event, socket, decode_event(message[1:]), None)
                 return
+        else:
+            self._size += len(message)
+        if isinstance(message, str):
+            if self._assembler is not None:
+                raise RuleBroken("text came where an attachment was due")
             packet: SocketPacket | None = decode_packet(message, self._services.settings.max_attachments)
         elif self._assembler is None:
             raise RuleBroken("an attachment came that belongs to no packet")

@@ -44,7 +44,7 @@ def encode_plain(value: Any) -> bytes | None:
         text = orjson.dumps(value, default=_convert, option=OPTIONS)
     except TypeError:
         return None
-    return None if b"null" in text or len(text) > LONGEST_TEXT else text
+    return None if text.find(b"null") >= 0 or len(text) > LONGEST_TEXT else text  # "in" would be slower
 
 
 def encode_value(value: Any) -> tuple[bytes, list[bytes]]:
@@ -203,19 +203,19 @@ def _parts(value: Any) -> Iterable[tuple[str, Any]]:
 
 def decode_value(text: str) -> Any:
     """Return the value that a JSON text stands for. Raises PacketError if it is not JSON, or is nested too deeply."""
-    value = _load(text)
-    if text.count("[") + text.count("{") > MAX_DEPTH and _is_too_deep(value):
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        value = _decode_surrogates(text, error)
+    if len(text) > MAX_DEPTH and text.count("[") + text.count("{") > MAX_DEPTH and _is_too_deep(value):
         raise PacketError(f"nested more than {MAX_DEPTH} levels deep")
     return value
 
 
-def _load(text: str) -> Any:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        if "\\ud" not in text.lower():
-            raise PacketError(f"not JSON: {error}") from None
-    # JavaScript strings may hold half of a surrogate pair, which orjson refuses to read.
+def _decode_surrogates(text: str, error: orjson.JSONDecodeError) -> Any:
+    """JavaScript strings may hold half of a surrogate pair, which orjson refuses to read."""
+    if "\\ud" not in text.lower():
+        raise PacketError(f"not JSON: {error}") from None
     try:
         return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
