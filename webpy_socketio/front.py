@@ -65,6 +65,7 @@ class Front:
             sock = self._server.wrap_socket(raw, do_handshake_on_connect=False, **self._server.ssl_args)
         except OSError as error:  # the client is gone already
             logger.debug("no TLS with %s: %s", address, error)
+            raw.close()
             return
         handshake = Handshake(sock, address, done)
         handshake.expire(self.hub.deadlines, self.hub.runner.now() + self._door.settings.connect_timeout)

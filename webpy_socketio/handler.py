@@ -38,6 +38,7 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
     def get_environ(self) -> dict[str, Any]:
         """The environ of a request, with the connection in it for who can use it."""
         environ: dict[str, Any] = super().get_environ()
+        # What is below the encryption shows that a client has hung up, but not that it only said that it would.
         self._connection = environ[KEY] = Connection(self.socket._sock)
         return environ
 

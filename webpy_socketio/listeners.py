@@ -23,7 +23,7 @@ REMEDIES = {
     errno.EADDRINUSE: "somebody listens there; stop that program, or choose another place",
     errno.EADDRNOTAVAIL: "this machine does not have that address",
     errno.EAFNOSUPPORT: "this machine does not have that kind of addresses",
-    errno.EACCES: "this user may not; a port below 1024 can be had from a systemd socket or a proxy",
+    errno.EACCES: "this user may not; for a port below 1024, take a systemd socket or a proxy",
     errno.ENOENT: "there is no such directory",
 }
 

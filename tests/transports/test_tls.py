@@ -348,6 +348,33 @@ def test_the_last_answer_on_a_connection_is_announced_to_be_the_last(client: Tls
     assert client.read() == b""
 
 
+def test_what_is_closed_or_given_away_is_an_oserror(start: Serve, connect: Connect, engine: Engine) -> None:
+    here = start(engine)
+    connect(here).ask(get(POLLING))
+    connection = here.do(lambda: next(iter(here.served._front._connections)))
+
+    def errors() -> list[type[BaseException]]:
+        tls = connection._stream.raw
+        found = []
+        for call in (lambda: tls.shutdown(socket.SHUT_RDWR), lambda: tls.send(b"x"), lambda: tls.recv(1)):
+            try:
+                call()
+            except Exception as error:
+                found.append(type(error))
+        return found
+
+    here.do(connection.close)
+    assert here.do(errors) == [OSError, BrokenPipeError, OSError]
+    connect(here).ask(get(POLLING))
+    other = here.do(lambda: next(c for c in here.served._front._connections if c is not connection))
+    sock = here.do(lambda: other._stream.release().detach())
+    with pytest.raises(OSError):
+        other._stream.raw.shutdown(socket.SHUT_RDWR)
+    here.do(other.close)  # which is nothing to it any more
+    assert sock.fileno() >= 0
+    here.do(sock.close)
+
+
 # Handshakes that fail.
 
 MISTAKES: dict[str, Callable[[socket.socket, Files], object]] = {

@@ -64,6 +64,8 @@ class TlsSocket:
 
     def shutdown(self, how: int) -> None:
         """Tell the other side that nothing more will come. From now on, what arrives is thrown away."""
+        if self._sock is None:
+            raise OSError(errno.EBADF, "the connection was given away")
         self._say_goodbye()
         self._sock.shutdown(how)
 
