@@ -31,12 +31,14 @@ setup(
     extras_require={
         "test": [
             "build",
+            "cryptography",
             "hypothesis",
             "mypy",
             "playwright",
             "pytest",
             "python-socketio[client]",
             "ruff",
+            "trustme",
         ],
     },
     classifiers=[

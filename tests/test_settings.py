@@ -7,6 +7,7 @@ import dataclasses
 import inspect
 import re
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -252,6 +253,35 @@ def test_host(value: str) -> None:
     assert read("host", value) == value
 
 
+PATHS = ["unix", "certfile", "keyfile"]
+
+
+@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.parametrize(
+    ("value", "path"), [("/run/a", "/run/a"), (Path("/run/a"), "/run/a"), ("", None), (None, None)]
+)
+def test_paths(name: str, value: Any, path: str | None) -> None:
+    assert read(name, value) == path
+
+
+@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.parametrize("value", [1, b"/run/a", "/run/\0a", True])
+def test_bad_paths(name: str, value: Any) -> None:
+    with pytest.raises(SettingsError, match=name):
+        load_settings({name: value})
+
+
+@pytest.mark.parametrize(("value", "descriptor"), [(3, 3), ("3", 3), (0, 0), ("", None), (None, None)])
+def test_fd(value: Any, descriptor: int | None) -> None:
+    assert read("fd", value) == descriptor
+
+
+@pytest.mark.parametrize("value", [-1, "three", 1.5, True])
+def test_bad_fd(value: Any) -> None:
+    with pytest.raises(SettingsError, match="fd"):
+        load_settings({"fd": value})
+
+
 @pytest.mark.parametrize("value", [None, 1, b"localhost"])
 def test_bad_host(value: Any) -> None:
     with pytest.raises(SettingsError, match="must be text"):
@@ -421,6 +451,8 @@ def test_every_kind_of_option_is_tried() -> None:
         "clients",
         "cors_origins",
         "cookie",
+        *PATHS,
+        "fd",
     }
     assert tried | {"compression_threshold", "message_log_format"} == set(FIELDS)
 
