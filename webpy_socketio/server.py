@@ -20,6 +20,7 @@ from .handler import SocketIOHandler
 from .logs import logger
 from .node import Node
 from .startup import check_patched, read_settings, start_node
+from .transports.probe import NAME as PROBE
 from .wsgi import Door
 
 #: gevent-socketio's names of options that still have a meaning.
@@ -63,6 +64,8 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
             (settings.host, settings.port) if listener is None else listener, application, **server_options
         )
         self.environ[DOOR] = self._running.door
+        #: Where a request is answered in pieces.
+        self.probe_path = f"/{self._front_door().settings.resource}/{PROBE}"
         self._stopping = False
         # A handler of somebody else's sees every request, as it would with gevent's own server.
         is_ours = self.handler_class is SocketIOHandler

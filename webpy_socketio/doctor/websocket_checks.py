@@ -1,0 +1,204 @@
+"""Checks by WebSocket, and of what happens to connections on which nothing is said."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus
+from websockets.sync.client import ClientConnection
+
+from .findings import (
+    AFFINITY,
+    BROKEN,
+    GATEWAY,
+    IDLE,
+    LIFETIME,
+    NO_PING,
+    NO_WEBSOCKET,
+    PUT_OUT,
+    TRANSPORTS,
+    UPGRADE_HEADER,
+    Problem,
+    Unknowable,
+)
+from .http_checks import ANSWER, FAILING_GATEWAYS, QUESTION, Visit
+from .polling import PollingClient, Refusal
+from .site import PATIENCE, Stopwatch, engine_code
+
+OPEN, CLOSE, PING, PONG, UPGRADE = "0", "1", "2", "3", "5"
+JOIN, PUT_OUT_OF_NAMESPACE = "40", "41"
+#: Seconds by which a heartbeat may be late.
+SLACK = 1.0
+#: Of nginx's timeouts, so many heartbeats long.
+HEARTBEATS = 3
+BAD_REQUEST, NOT_OFFERED = 3, 0
+
+
+def check_websocket(visit: Visit) -> str:
+    """A WebSocket opens at once, and carries packets both ways."""
+    try:
+        with _websocket(visit) as websocket:
+            opening = _receive(websocket)
+            if not opening.startswith(OPEN + "{"):
+                raise Problem(BROKEN, f"a WebSocket began with {opening[:80]!r}")
+            _ask(websocket)
+    except Problem as problem:
+        if problem.cause is TRANSPORTS and "websocket" not in visit.opening.get("upgrades", []):
+            raise Unknowable("the server offers none: the setting transports, or its WSGI server") from None
+        raise
+    return "opens, and carries packets both ways"
+
+
+def check_upgrade(visit: Visit) -> str:
+    """A client that began by long-polling changes over to a WebSocket, as browsers do."""
+    if "websocket" not in visit.opening.get("upgrades", []):
+        raise Unknowable("the server offers none: the setting allow_upgrades")
+    with PollingClient(visit.site, visit.origin) as client:
+        client.open()
+        with _websocket(visit, sid=client.sid) as websocket:
+            websocket.send(PING + "probe")
+            answer = _receive(websocket)
+            if answer != PONG + "probe":
+                raise Problem(BROKEN, f"the probe of an upgrade was answered {answer[:80]!r}")
+            websocket.send(UPGRADE)
+            _ask(websocket)
+    return "a session of long-polling goes on by WebSocket"
+
+
+@contextmanager
+def _websocket(visit: Visit, **query: str) -> Iterator[ClientConnection]:
+    """An open WebSocket. Raises Problem if none can be had."""
+    path = visit.site.path
+    try:
+        with visit.site.websocket({"EIO": "4", "transport": "websocket", **query}, visit.origin) as websocket:
+            yield websocket
+    except InvalidStatus as error:
+        response = error.response
+        seen = f"a WebSocket is answered {response.status_code} {response.reason_phrase}"
+        body = response.body or b""
+        if engine_code(body) == BAD_REQUEST:
+            raise Problem(UPGRADE_HEADER, f"{seen}: the server sees an ordinary request") from None
+        if engine_code(body) == NOT_OFFERED or b"Transport unknown" in body:
+            raise Problem(TRANSPORTS, seen) from None
+        if b"Session ID unknown" in body:
+            raise Problem(AFFINITY, f"{seen}: Session ID unknown") from None
+        cause = GATEWAY if response.status_code in FAILING_GATEWAYS else NO_WEBSOCKET
+        raise Problem(cause, seen, path=path) from None
+    except InvalidMessage:
+        raise Problem(NO_WEBSOCKET, "a WebSocket's connection is closed without an answer", path=path) from None
+    except InvalidHandshake as error:
+        raise Problem(UPGRADE_HEADER, f"the answer to a WebSocket is changed on its way: {error}") from None
+    except TimeoutError:
+        raise Problem(NO_WEBSOCKET, f"a WebSocket has no answer within {PATIENCE:.0f} s", path=path) from None
+    except ConnectionClosed as error:
+        raise Problem(BROKEN, f"a WebSocket was closed at once: {error}") from None
+
+
+def _receive(websocket: ClientConnection, wait: float = PATIENCE) -> str:
+    """The next packet. Raises TimeoutError or ConnectionClosed."""
+    packet = websocket.recv(wait)
+    return packet if isinstance(packet, str) else packet.decode("utf-8", "replace")
+
+
+def _ask(websocket: ClientConnection) -> None:
+    websocket.send(QUESTION)
+    answer = _receive(websocket)
+    if not answer.startswith(ANSWER):
+        raise Problem(BROKEN, f"{QUESTION!r} was answered {answer[:80]!r}")
+
+
+class _Silence(NamedTuple):
+    """How it went with a connection on which nothing was said but heartbeats."""
+
+    #: How it ended, in words; empty if it did not.
+    end: str
+    #: Whether it was the server that ended it.
+    was_put_out: bool
+    #: Seconds since it was opened, and since something came or went last, when that was noticed.
+    seconds: float
+    quiet: float
+    pings: int
+
+
+def check_silence(visit: Visit) -> str:
+    """A connection on which nothing is said stays open, and the heartbeat gets through."""
+    watchers = {}
+    with ThreadPoolExecutor(2) as pool:
+        if "affinity" in visit.good:
+            watchers["a held poll"] = pool.submit(_stay_by_polling, visit)
+        if "WebSocket" in visit.good:
+            watchers["a WebSocket"] = pool.submit(_stay_by_websocket, visit)
+    if not watchers:
+        raise Unknowable("neither long-polling nor WebSocket works")
+    silences = {what: watcher.result() for what, watcher in watchers.items()}
+    for what, silence in silences.items():
+        _judge(what, silence, visit)
+    pings = sum(silence.pings for silence in silences.values())
+    return f"still connected after {visit.idle:g} s, with {pings} heartbeat{'' if pings == 1 else 's'}"
+
+
+def _judge(what: str, silence: _Silence, visit: Visit) -> None:
+    interval = visit.ping_interval
+    if silence.end:
+        seen = f"{what} was ended ({silence.end}) {silence.seconds:.1f} s after it was opened"
+        if silence.was_put_out:
+            raise Problem(PUT_OUT, seen)
+        if silence.quiet < interval - SLACK / 2:
+            if silence.pings:
+                raise Problem(LIFETIME, seen)
+            enough = max(60, HEARTBEATS * interval)
+            shorter = max(1, round(silence.quiet / 2))
+            known = {"seconds": silence.quiet, "interval": interval, "enough": enough, "shorter": shorter}
+            raise Problem(IDLE, f"{seen}, while nothing was sent", **known)
+        raise Problem(LIFETIME if silence.pings else NO_PING, seen)
+    if not silence.pings and silence.seconds > interval + SLACK:
+        raise Problem(
+            NO_PING, f"no heartbeat came by {what} within {silence.seconds:.0f} s, one is due every {interval:g}"
+        )
+
+
+def _stay_by_websocket(visit: Visit) -> _Silence:
+    watch, quiet, pings, end, is_ours = Stopwatch(), Stopwatch(), 0, "", False
+    with _websocket(visit) as websocket:
+        websocket.send(JOIN)
+        try:
+            while not end and (left := visit.idle - watch.seconds) > 0:
+                packet = _receive(websocket, left)
+                quiet = Stopwatch()
+                if packet == PING:
+                    pings += 1
+                    websocket.send(PONG)
+                elif packet in (CLOSE, PUT_OUT_OF_NAMESPACE):
+                    end, is_ours = "by the server", True
+        except TimeoutError:
+            pass
+        except ConnectionClosed as error:
+            end = f"closed with code {error.rcvd.code}" if error.rcvd else "closed without a word"
+        return _Silence(end, is_ours, watch.seconds, quiet.seconds, pings)
+
+
+def _stay_by_polling(visit: Visit) -> _Silence:
+    watch, quiet, pings, end, is_ours = Stopwatch(), Stopwatch(), 0, "", False
+    with PollingClient(visit.site, visit.origin) as client:
+        client.open()
+        client.post(JOIN)
+        try:
+            while not end and (left := visit.idle - watch.seconds) > 0:
+                quiet = Stopwatch()
+                packets = client.get(left)
+                if PING in packets:
+                    pings += 1
+                    client.post(PONG)
+                if CLOSE in packets or PUT_OUT_OF_NAMESPACE in packets:
+                    end, is_ours = "by the server", True
+        except TimeoutError:
+            pass
+        except Refusal as refusal:
+            end = refusal.reply.line
+        except (OSError, http.client.HTTPException) as error:
+            end = str(error) or type(error).__name__
+        return _Silence(end, is_ours, watch.seconds, quiet.seconds, pings)
