@@ -111,4 +111,10 @@ def _examine(parser: argparse.ArgumentParser, options: argparse.Namespace) -> in
         site = Site(options.url, options.resource, options.insecure)
     except ValueError as error:
         parser.error(str(error))
-    return 0 if examine(site, options.origin or site.origin, options.idle, sys.stdout.write) else 1
+    return 1 if examine(site, options.origin or site.origin, options.idle, _write) else 0
+
+
+def _write(text: str) -> None:
+    """Write at once: some checks take their time."""
+    sys.stdout.write(text)
+    sys.stdout.flush()

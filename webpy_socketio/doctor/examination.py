@@ -57,41 +57,47 @@ CHECKS = (
 LONGEST_NAME = max(len(check.name) for check in CHECKS)
 
 
-def examine(site: Site, origin: str, idle: float | None, write: Write) -> bool:
+def examine(site: Site, origin: str, idle: float | None, write: Write) -> list[Problem]:
     """Make all checks that can be made, and write a line on each as soon as it is done.
 
     :param origin: of the page.
     :param idle: seconds to stay connected and silent; None for a little more than the server's heartbeat.
 
-    Returns whether all is well.
+    Returns what was found wrong.
     """
     visit = Visit(site, origin, idle)
     write(f"{site.origin}{site.path}, for a page of {origin}\n\n")
-    left_out, problems = [], 0
+    left_out: list[str] = []
+    problems: list[Problem] = []
     for check in CHECKS:
         if not visit.good.issuperset(check.needs):
             left_out.append(check.name)
             continue
         if check.look is check_silence:
             write(f"      (waiting {visit.idle:g} s; the server's heartbeat comes every {visit.ping_interval:g} s)\n")
-        try:
-            _line(write, "ok", check, check.look(visit))
+        finding = _look(check, visit)
+        if isinstance(finding, Problem):
+            problems.append(finding)
+            _line(write, "BAD", check, finding.seen)
+            _explain(write, finding)
+        elif isinstance(finding, Unknowable):
+            _line(write, "--", check, str(finding))
+        else:
             visit.good.add(check.name)
-        except Unknowable as reason:
-            _line(write, "--", check, str(reason))
-        except Problem as problem:
-            problems += 1
-            _line(write, "BAD", check, problem.seen)
-            _explain(write, problem)
-        except (Refusal, OSError, http.client.HTTPException, WebSocketException) as error:
-            problems += 1
-            seen = str(error) or type(error).__name__
-            _line(write, "BAD", check, seen)
-            _explain(write, Problem(BROKEN, seen))
+            _line(write, "ok", check, finding)
     if left_out:
         write(f"\nNot examined, as it would tell nothing: {', '.join(left_out)}.\n")
-    write(f"\n{'All is well.' if not problems else f'{problems} to mend.'}\n")
-    return not problems
+    write(f"\n{f'{len(problems)} to mend.' if problems else 'All is well.'}\n")
+    return problems
+
+
+def _look(check: Check, visit: Visit) -> str | Problem | Unknowable:
+    try:
+        return check.look(visit)
+    except (Problem, Unknowable) as finding:
+        return finding
+    except (Refusal, OSError, http.client.HTTPException, WebSocketException) as error:
+        return Problem(BROKEN, str(error) or type(error).__name__)
 
 
 def _line(write: Write, verdict: str, check: Check, text: str) -> None:

@@ -12,8 +12,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from ..transports.probe import FIRST, PAUSE
 from ..transports.probe import NAME as PROBE
-from ..transports.probe import PAUSE
 from .findings import (
     ACCESS,
     AFFINITY,
@@ -67,11 +67,17 @@ class Visit:
         #: The origin that was asked for, and the one that is sent: none if that is refused.
         self.wished_origin = origin
         self.origin: str | None = None
+        #: Whether that is needed to reach the same server again.
+        self.keeps_cookies = False
         #: What the server says of itself in a handshake.
         self.opening: dict[str, Any] = {}
         #: Names of the checks that found nothing wrong.
         self.good: set[str] = set()
         self._idle = idle
+
+    def make_client(self) -> PollingClient:
+        """A client that does as a browser would."""
+        return PollingClient(self.site, self.origin, self.keeps_cookies)
 
     @property
     def ping_interval(self) -> float:
@@ -175,21 +181,22 @@ def check_cors(visit: Visit) -> str:
 def check_affinity(visit: Visit) -> str:
     """All requests of a session reach the server that has it."""
     try:
-        _converse(visit, keeps_cookies=False)
+        _converse(visit)
     except Refusal as refusal:
         if refusal.reply.code != UNKNOWN_SESSION:
             raise
         with contextlib.suppress(Refusal):
-            _converse(visit, keeps_cookies=True)
+            visit.keeps_cookies = True
+            _converse(visit)
             return "a cookie keeps a session with its server; clients without cookies have to use WebSocket alone"
         seen = f"a request of an open session is answered {refusal.reply.line}: Session ID unknown"
         raise Problem(AFFINITY, seen) from None
     return f"{SESSIONS * (1 + 2 * ROUNDS)} requests over as many connections belong together"
 
 
-def _converse(visit: Visit, keeps_cookies: bool) -> None:
+def _converse(visit: Visit) -> None:
     for _ in range(SESSIONS):
-        with PollingClient(visit.site, visit.origin, keeps_cookies) as client:
+        with visit.make_client() as client:
             client.open()
             for _ in range(ROUNDS):
                 ask(client)
@@ -205,7 +212,7 @@ def ask(client: PollingClient) -> None:
 
 def check_held_poll(visit: Visit) -> str:
     """A poll that was held is answered as soon as there is something to tell, and whole."""
-    with PollingClient(visit.site, visit.origin) as client, ThreadPoolExecutor(1) as pool:
+    with visit.make_client() as client, ThreadPoolExecutor(1) as pool:
         client.open()
         poll = pool.submit(client.get)
         time.sleep(SETTLE)
@@ -229,7 +236,7 @@ def check_held_poll(visit: Visit) -> str:
 def check_streaming(visit: Visit) -> str:
     """What an answer consists of comes through piece by piece."""
     with visit.site.exchange("GET", PROBE, None, {}) as response:
-        if response.status != 200 or response.readline() != b"first\n":
+        if response.status != 200 or response.readline() != FIRST:
             raise Unknowable("this server has no probe for it: it is not a SocketIOServer of this version")
         watch = Stopwatch()
         response.read()
@@ -247,7 +254,7 @@ def check_payload(visit: Visit) -> str:
     frame = len(f"{QUESTION}{json.dumps({'pad': ''})}")
     if size <= frame:
         raise Unknowable(f"the server takes {most} bytes only")
-    with PollingClient(visit.site, visit.origin) as client:
+    with visit.make_client() as client:
         client.open()
         try:
             client.post(QUESTION + json.dumps({"pad": "x" * (size - frame)}))

@@ -32,7 +32,8 @@ class PollingClient:
 
     def __init__(self, site: Site, origin: str | None, keeps_cookies: bool = False) -> None:
         self._site = site
-        self._headers = {"Origin": origin} if origin else {}
+        #: What the browser adds to each request, and to a WebSocket.
+        self.headers = {"Origin": origin} if origin else {}
         self._keeps_cookies = keeps_cookies
         self._query = dict(QUERY)
         #: The answer to the handshake.
@@ -53,7 +54,7 @@ class PollingClient:
             raise Refusal(reply) from None
         cookies = SimpleCookie("; ".join(reply.headers.get_all("Set-Cookie", [])))
         if self._keeps_cookies and cookies:
-            self._headers["Cookie"] = "; ".join(f"{name}={cookie.value}" for name, cookie in cookies.items())
+            self.headers["Cookie"] = "; ".join(f"{name}={cookie.value}" for name, cookie in cookies.items())
         return opening
 
     def get(self, wait: float = PATIENCE) -> list[str]:
@@ -71,7 +72,7 @@ class PollingClient:
                 self.post("1")
 
     def _ask(self, method: str, body: bytes | None, wait: float) -> Reply:
-        headers = self._headers | ({"Content-Type": "text/plain;charset=UTF-8"} if body is not None else {})
+        headers = self.headers | ({"Content-Type": "text/plain;charset=UTF-8"} if body is not None else {})
         reply = self._site.ask(method, urlencode(self._query), body, headers, wait)
         if reply.status != 200:
             raise Refusal(reply)

@@ -63,13 +63,17 @@ class Site:
 
     def __init__(self, url: str, resource: str = "socket.io", insecure: bool = False) -> None:
         parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            port = parts.port
+        except ValueError:
+            port = 0
+        if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
             raise ValueError(f"{url!r} is no address of a page; one is written like https://example.com/")
         self.is_secure = parts.scheme == "https"
         self.host = parts.hostname
-        self.port = parts.port or (443 if self.is_secure else 80)
+        self.port = port or (443 if self.is_secure else 80)
         name = f"[{self.host}]" if ":" in self.host else self.host
-        self._netloc = f"{name}:{parts.port}" if parts.port else name
+        self._netloc = f"{name}:{port}" if port else name
         self.origin = f"{parts.scheme}://{self._netloc}"
         self.resource = resource.strip("/")
         self.path = f"/{self.resource}/"
@@ -116,11 +120,10 @@ class Site:
             yield connection.getresponse()
 
     @contextlib.contextmanager
-    def websocket(self, query: Mapping[str, str], origin: str | None) -> Iterator[ClientConnection]:
+    def websocket(self, query: Mapping[str, str], headers: Mapping[str, str]) -> Iterator[ClientConnection]:
         """An open WebSocket, which sends no pings: browsers do not. Raises OSError or a WebSocketException."""
         address = f"{'wss' if self.is_secure else 'ws'}://{self._netloc}{self.path}?{urlencode(query)}"
         secure: dict[str, Any] = {"ssl": self.context, "server_hostname": self.host} if self.is_secure else {}
-        headers = {"Origin": origin} if origin else {}
         with connect(
             address,
             sock=self.connect(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import http.client
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -26,7 +26,7 @@ from .findings import (
     Unknowable,
 )
 from .http_checks import ANSWER, FAILING_GATEWAYS, QUESTION, Visit
-from .polling import PollingClient, Refusal
+from .polling import Refusal
 from .site import PATIENCE, Stopwatch, engine_code
 
 OPEN, CLOSE, PING, PONG, UPGRADE = "0", "1", "2", "3", "5"
@@ -41,7 +41,7 @@ BAD_REQUEST, NOT_OFFERED = 3, 0
 def check_websocket(visit: Visit) -> str:
     """A WebSocket opens at once, and carries packets both ways."""
     try:
-        with _websocket(visit) as websocket:
+        with _websocket(visit, visit.make_client().headers) as websocket:
             opening = _receive(websocket)
             if not opening.startswith(OPEN + "{"):
                 raise Problem(BROKEN, f"a WebSocket began with {opening[:80]!r}")
@@ -57,9 +57,9 @@ def check_upgrade(visit: Visit) -> str:
     """A client that began by long-polling changes over to a WebSocket, as browsers do."""
     if "websocket" not in visit.opening.get("upgrades", []):
         raise Unknowable("the server offers none: the setting allow_upgrades")
-    with PollingClient(visit.site, visit.origin) as client:
+    with visit.make_client() as client:
         client.open()
-        with _websocket(visit, sid=client.sid) as websocket:
+        with _websocket(visit, client.headers, sid=client.sid) as websocket:
             websocket.send(PING + "probe")
             answer = _receive(websocket)
             if answer != PONG + "probe":
@@ -70,11 +70,11 @@ def check_upgrade(visit: Visit) -> str:
 
 
 @contextmanager
-def _websocket(visit: Visit, **query: str) -> Iterator[ClientConnection]:
+def _websocket(visit: Visit, headers: Mapping[str, str], **query: str) -> Iterator[ClientConnection]:
     """An open WebSocket. Raises Problem if none can be had."""
     path = visit.site.path
     try:
-        with visit.site.websocket({"EIO": "4", "transport": "websocket", **query}, visit.origin) as websocket:
+        with visit.site.websocket({"EIO": "4", "transport": "websocket", **query}, headers) as websocket:
             yield websocket
     except InvalidStatus as error:
         response = error.response
@@ -163,7 +163,7 @@ def _judge(what: str, silence: _Silence, visit: Visit) -> None:
 
 def _stay_by_websocket(visit: Visit) -> _Silence:
     watch, quiet, pings, end, is_ours = Stopwatch(), Stopwatch(), 0, "", False
-    with _websocket(visit) as websocket:
+    with _websocket(visit, visit.make_client().headers) as websocket:
         websocket.send(JOIN)
         try:
             while not end and (left := visit.idle - watch.seconds) > 0:
@@ -183,7 +183,7 @@ def _stay_by_websocket(visit: Visit) -> _Silence:
 
 def _stay_by_polling(visit: Visit) -> _Silence:
     watch, quiet, pings, end, is_ours = Stopwatch(), Stopwatch(), 0, "", False
-    with PollingClient(visit.site, visit.origin) as client:
+    with visit.make_client() as client:
         client.open()
         client.post(JOIN)
         try:
@@ -198,7 +198,7 @@ def _stay_by_polling(visit: Visit) -> _Silence:
         except TimeoutError:
             pass
         except Refusal as refusal:
-            end = refusal.reply.line
+            end, is_ours = refusal.reply.line, refusal.reply.code is not None
         except (OSError, http.client.HTTPException) as error:
             end = str(error) or type(error).__name__
         return _Silence(end, is_ours, watch.seconds, quiet.seconds, pings)
