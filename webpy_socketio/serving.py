@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from .applications import load_application
-from .errors import SettingsError
 from .server import SocketIOServer
 
 
@@ -21,9 +20,4 @@ def serve(name: str, settings: Mapping[str, Any], access_log: bool) -> None:
     """
     application = load_application(name)
     options: dict[str, Any] = {} if access_log else {"log": None}
-    server = SocketIOServer(None, application, **settings, **options)
-    try:
-        server.start()
-    except OSError as error:
-        raise SettingsError(f"cannot listen: {error.strerror or error}") from None
-    server.serve_forever()
+    SocketIOServer(None, application, **settings, **options).serve_forever()
