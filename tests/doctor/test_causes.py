@@ -89,6 +89,35 @@ def test_a_timeout_below_the_heartbeat(slow: Server, nginx: StartNginx) -> None:
     assert "proxy_read_timeout 75s;" in report.text
 
 
+TURNS_AWAY = """
+import web
+from webpy_socketio import *
+application = web.application(socketio_urls, {}).wsgifunc()
+@on_connect
+def refuse(request, socket, context):
+    return False
+"""
+
+
+@pytest.fixture
+def closed_shop(tmp_path: Path) -> Iterator[Server]:
+    """A server that lets nobody in."""
+    (tmp_path / "closed_shop.py").write_text(TURNS_AWAY)
+    with serve_by_name("closed_shop", cwd=tmp_path, connect_timeout=1.5) as server:
+        yield server
+
+
+def test_an_application_that_turns_visitors_away(closed_shop: Server) -> None:
+    assert Report(closed_shop.url).causes == []
+    report = Report(closed_shop.url, idle=3)
+    assert report.causes == [findings.PUT_OUT], report.text
+
+
+def test_a_timeout_in_front_of_such_an_application(closed_shop: Server, nginx: StartNginx) -> None:
+    report = Report(nginx(closed_shop.port, proxy_read_timeout="1s"), idle=3)
+    assert report.causes == [findings.IDLE], report.text
+
+
 def test_a_foreign_origin(quick: Server, nginx: StartNginx) -> None:
     report = Report(nginx(quick.port), origin="https://shop.example")
     assert report.causes == [findings.ORIGIN], report.text

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from websockets.exceptions import WebSocketException
 
+from ..logs import printable
 from .findings import BROKEN, Problem, Unknowable
 from .http_checks import (
     Visit,
@@ -101,7 +102,7 @@ def _look(check: Check, visit: Visit) -> str | Problem | Unknowable:
 
 
 def _line(write: Write, verdict: str, check: Check, text: str) -> None:
-    write(f"{verdict:3}  {check.name:{LONGEST_NAME}}  {text}\n")
+    write(f"{verdict:3}  {check.name:{LONGEST_NAME}}  {printable(text)}\n")
 
 
 def _explain(write: Write, problem: Problem) -> None:

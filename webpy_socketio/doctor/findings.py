@@ -150,7 +150,7 @@ NO_PING = Cause(
 PUT_OUT = Cause(
     "put-out",
     "the server ended the connection itself: the application turns this visitor away, or the server was stopped",
-    "nothing in the proxy; --idle below the setting connect_timeout examines the rest",
+    "nothing in the proxy; who is turned away can stay for less than the setting connect_timeout: doctor --idle 40",
 )
 BODY_SIZE = Cause(
     "body-size",

@@ -97,8 +97,8 @@ def check_address(visit: Visit) -> str:
     try:
         with site.connect() as connection:
             return f"{connection.getpeername()[0]} port {site.port} takes connections"
-    except socket.gaierror as error:
-        raise Problem(NAME, f"{site.host}: {error.strerror}", **known) from None
+    except (socket.gaierror, UnicodeError) as error:  # the latter for what cannot be a name at all
+        raise Problem(NAME, f"{site.host}: {error}", **known) from None
     except ConnectionRefusedError:
         raise Problem(DOWN, f"{site.host} refuses connections to port {site.port}", **known) from None
     except OSError as error:
@@ -135,7 +135,7 @@ def _no_engine(reply: Reply, visit: Visit) -> Problem:
     path = visit.site.path
     known = {"path": path, "resource": visit.site.resource, "location": reply.headers.get("Location", "")}
     if reply.code in ENGINE_CAUSES:
-        return Problem(ENGINE_CAUSES[reply.code], f"{path} answers {reply.line}: {reply.body.decode()}")
+        return Problem(ENGINE_CAUSES[reply.code], f"{path} answers {reply.line}: {reply.text}")
     if reply.status in REDIRECTS:
         return Problem(ELSEWHERE, f"{path} answers {reply.line}, to {known['location']}", **known)
     if reply.status in FAILING_GATEWAYS:
@@ -217,20 +217,20 @@ def check_held_poll(visit: Visit) -> str:
         poll = pool.submit(client.get)
         time.sleep(SETTLE)
         watch = Stopwatch()
-        client.post(QUESTION)
-        posted = watch.seconds
         try:
+            client.post(QUESTION)
+            posted = watch.seconds
             packets = poll.result()
         except TimeoutError:
             raise Problem(HELD_BACK, f"nothing came within {watch.seconds:.0f} s") from None
         except http.client.IncompleteRead as error:
             raise Problem(CUT, f"the answer broke off: {error}") from None
-        seconds = watch.seconds
+        seconds = watch.seconds - posted
     if not any(packet.startswith(ANSWER) for packet in packets):
         raise Problem(BROKEN, f"a held poll was answered {packets[:3]!r}")
-    if posted > LATE or seconds > LATE:
-        raise Problem(HELD_BACK, f"a request took {posted:.1f} s, the answer to the held poll {seconds:.1f} s")
-    return f"answered after {seconds * 1000:.0f} ms, in one piece"
+    if seconds > LATE:
+        raise Problem(HELD_BACK, f"the answer came {seconds:.1f} s after what it tells of had been sent")
+    return f"answered {seconds * 1000:.0f} ms after there was something to tell, in one piece"
 
 
 def check_streaming(visit: Visit) -> str:

@@ -59,7 +59,7 @@ class PollingClient:
 
     def get(self, wait: float = PATIENCE) -> list[str]:
         """Poll, and return the packets that come within so many seconds."""
-        return self._ask("GET", None, wait).body.decode("utf-8", "replace").split(SEPARATOR)
+        return self._ask("GET", None, wait).text.split(SEPARATOR)
 
     def post(self, *packets: str) -> None:
         """Send packets."""

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from email.message import Message
 from typing import Any, NamedTuple
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from websockets.sync.client import ClientConnection, connect
 
@@ -35,6 +35,11 @@ class Reply(NamedTuple):
         """What a browser's network panel shows."""
         server = self.headers.get("Server", "")
         return f"{self.status} {self.reason}" + (f" from {server}" if server else "")
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.body.decode("utf-8", "replace")
 
     @property
     def code(self) -> int | None:
@@ -76,7 +81,7 @@ class Site:
         self._netloc = f"{name}:{port}" if port else name
         self.origin = f"{parts.scheme}://{self._netloc}"
         self.resource = resource.strip("/")
-        self.path = f"/{self.resource}/"
+        self.path = f"/{quote(self.resource)}/"
         self.context = ssl.create_default_context()
         if insecure:
             self.context.check_hostname = False

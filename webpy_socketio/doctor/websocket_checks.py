@@ -6,7 +6,6 @@ import http.client
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import NamedTuple
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus
 from websockets.sync.client import ClientConnection
@@ -30,7 +29,7 @@ from .polling import Refusal
 from .site import PATIENCE, Stopwatch, engine_code
 
 OPEN, CLOSE, PING, PONG, UPGRADE = "0", "1", "2", "3", "5"
-JOIN, PUT_OUT_OF_NAMESPACE = "40", "41"
+JOIN, DISCONNECT = "40", "41"
 #: Seconds by which a heartbeat may be late.
 SLACK = 1.0
 #: Of nginx's timeouts, so many heartbeats long.
@@ -111,17 +110,35 @@ def _ask(websocket: ClientConnection) -> None:
         raise Problem(BROKEN, f"{QUESTION!r} was answered {answer[:80]!r}")
 
 
-class _Silence(NamedTuple):
-    """How it went with a connection on which nothing was said but heartbeats."""
+class _Silence:
+    """How it goes with a connection on which nothing is said but heartbeats."""
 
-    #: How it ended, in words; empty if it did not.
-    end: str
-    #: Whether it was the server that ended it.
-    was_put_out: bool
-    #: Seconds since it was opened, and since something came or went last, when that was noticed.
-    seconds: float
-    quiet: float
-    pings: int
+    def __init__(self) -> None:
+        #: How it ended, in words; empty if it did not.
+        self.end = ""
+        #: Whether that is the server's doing.
+        self.is_unwanted = False
+        self.pings = 0
+        #: Seconds until it ended, and since something had come, if so.
+        self.seconds = self.quiet = 0.0
+        self._all, self._last = Stopwatch(), Stopwatch()
+
+    def left(self, idle: float) -> float:
+        """Seconds that are still to be stayed; none if it is over."""
+        return 0 if self.end else max(0, idle - self._all.seconds)
+
+    def note(self, packet: str) -> bool:
+        """Take note of a packet, and return whether it has to be answered with a PONG."""
+        self._last = Stopwatch()
+        if packet == PING:
+            self.pings += 1
+        elif packet in (CLOSE, DISCONNECT):
+            self.end, self.is_unwanted = "by the server", True
+        return packet == PING
+
+    def finish(self) -> None:
+        """Take note of the time."""
+        self.seconds, self.quiet = self._all.seconds, self._last.seconds
 
 
 def check_silence(visit: Visit) -> str:
@@ -145,7 +162,7 @@ def _judge(what: str, silence: _Silence, visit: Visit) -> None:
     interval = visit.ping_interval
     if silence.end:
         seen = f"{what} was ended ({silence.end}) {silence.seconds:.1f} s after it was opened"
-        if silence.was_put_out:
+        if silence.is_unwanted:
             raise Problem(PUT_OUT, seen)
         if silence.quiet < interval - SLACK / 2:
             if silence.pings:
@@ -162,43 +179,38 @@ def _judge(what: str, silence: _Silence, visit: Visit) -> None:
 
 
 def _stay_by_websocket(visit: Visit) -> _Silence:
-    watch, quiet, pings, end, is_ours = Stopwatch(), Stopwatch(), 0, "", False
+    silence = _Silence()
     with _websocket(visit, visit.make_client().headers) as websocket:
         websocket.send(JOIN)
         try:
-            while not end and (left := visit.idle - watch.seconds) > 0:
-                packet = _receive(websocket, left)
-                quiet = Stopwatch()
-                if packet == PING:
-                    pings += 1
+            while left := silence.left(visit.idle):
+                if silence.note(_receive(websocket, left)):
                     websocket.send(PONG)
-                elif packet in (CLOSE, PUT_OUT_OF_NAMESPACE):
-                    end, is_ours = "by the server", True
         except TimeoutError:
             pass
         except ConnectionClosed as error:
-            end = f"closed with code {error.rcvd.code}" if error.rcvd else "closed without a word"
-        return _Silence(end, is_ours, watch.seconds, quiet.seconds, pings)
+            silence.end = f"closed with code {error.rcvd.code}" if error.rcvd else "closed without a word"
+            silence.is_unwanted = error.rcvd is not None  # a proxy says no farewell
+        silence.finish()
+    return silence
 
 
 def _stay_by_polling(visit: Visit) -> _Silence:
-    watch, quiet, pings, end, is_ours = Stopwatch(), Stopwatch(), 0, "", False
+    silence = _Silence()
     with visit.make_client() as client:
         client.open()
         client.post(JOIN)
         try:
-            while not end and (left := visit.idle - watch.seconds) > 0:
-                quiet = Stopwatch()
-                packets = client.get(left)
-                if PING in packets:
-                    pings += 1
-                    client.post(PONG)
-                if CLOSE in packets or PUT_OUT_OF_NAMESPACE in packets:
-                    end, is_ours = "by the server", True
+            while left := silence.left(visit.idle):
+                for packet in client.get(left):
+                    if silence.note(packet):
+                        client.post(PONG)
         except TimeoutError:
             pass
         except Refusal as refusal:
-            end, is_ours = refusal.reply.line, refusal.reply.code is not None
+            silence.end = refusal.reply.line
+            silence.is_unwanted = refusal.reply.code is not None
         except (OSError, http.client.HTTPException) as error:
-            end = str(error) or type(error).__name__
-        return _Silence(end, is_ours, watch.seconds, quiet.seconds, pings)
+            silence.end = str(error) or type(error).__name__
+        silence.finish()
+    return silence
