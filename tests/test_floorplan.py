@@ -53,7 +53,7 @@ RANKS = {
     "server": 77,
     "testing": 78,
     "": 79,
-    "applications": 70, "processes": 70,
+    "applications": 79, "processes": 79,
     "serving": 80, "reloading": 80,
     "doctor.findings": 80, "doctor.site": 80,
     "doctor.polling": 81,
