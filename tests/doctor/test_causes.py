@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Timer
 
 import pytest
 import trustme
 
 from tests.doctor.conftest import StartNginx
+from tests.proxy import CuttingProxy
 from tests.serving import ROOT, Server, free_port, serve_by_name
 from webpy_socketio.doctor import findings
 from webpy_socketio.doctor.examination import examine
@@ -33,10 +35,17 @@ class Report:
         origin: str = "",
         idle: float | None = ENOUGH,
         insecure: bool = False,
+        when_waiting: Callable[[], object] = lambda: None,
     ) -> None:
         lines: list[str] = []
         site = Site(url, resource, insecure)
-        problems = examine(site, origin or site.origin, idle, lines.append)
+
+        def write(text: str) -> None:
+            lines.append(text)
+            if "(waiting" in text:
+                when_waiting()
+
+        problems = examine(site, origin or site.origin, idle, write)
         self.text = "".join(lines)
         self.causes = [problem.cause for problem in problems]
 
@@ -205,6 +214,48 @@ def test_no_websockets_at_all() -> None:
         report = Report(server.url)
     assert report.causes == [], report.text
     assert "--   WebSocket    the server offers none: the setting transports" in report.text
+
+
+@pytest.fixture(scope="module")
+def websockets_alone() -> Iterator[Server]:
+    """A server without long-polling."""
+    with serve_by_name("plain", ping_interval=0.4, transports="websocket") as server:
+        yield server
+
+
+def test_websockets_alone_are_well(websockets_alone: Server, nginx: StartNginx) -> None:
+    report = Report(nginx(websockets_alone.port))
+    assert report.causes == [], report.text
+    assert "ok   WebSocket    opens" in report.text
+    assert "with 1 heartbeat" in report.text
+
+
+def test_websockets_alone_and_a_foreign_origin(websockets_alone: Server) -> None:
+    assert Report(websockets_alone.url, origin="https://shop.example").causes == [findings.ORIGIN]
+
+
+def test_no_websockets_through_the_proxy(quick: Server, nginx: StartNginx) -> None:
+    report = Report(nginx(quick.port, **{"if ($http_upgrade) { return 403; } set $nothing": "0"}))
+    assert report.causes == [findings.NO_WEBSOCKET], report.text
+
+
+def test_connections_that_are_ended_although_they_are_alive(quick: Server) -> None:
+    with CuttingProxy(quick.port) as proxy:
+        report = Report(proxy.url, idle=5, when_waiting=Timer(1, proxy.cut).start)
+    assert report.causes == [findings.LIFETIME], report.text
+
+
+def test_a_heartbeat_that_does_not_come() -> None:
+    with serve_by_name("plain", ping_interval=1) as server, CuttingProxy(server.port) as proxy:
+        release = Timer(2.5, proxy.release)
+
+        def hold() -> None:
+            proxy.hold()
+            release.start()
+
+        report = Report(proxy.url, idle=2.2, when_waiting=Timer(0.5, hold).start)
+        release.join()
+    assert report.causes == [findings.NO_PING], report.text
 
 
 def test_only_old_clients() -> None:

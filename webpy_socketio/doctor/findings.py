@@ -80,7 +80,7 @@ GENERATION = Cause(
 )
 TRANSPORTS = Cause(
     "transports",
-    "the server does not offer this transport, or runs under a WSGI server that does not give its connections away",
+    "the server offers neither long-polling nor WebSocket, the latter because of its settings or its WSGI server",
     "the setting transports = polling,websocket\nand python -m webpy_socketio serve MODULE:APP, or SocketIOServer",
 )
 ORIGIN = Cause("origin", "the server lets no page of this origin connect", "the setting cors_origins = %(origin)s")

@@ -33,7 +33,6 @@ from .findings import (
     NOT_TLS,
     ORIGIN,
     STOPPING,
-    TRANSPORTS,
     UNREACHABLE,
     WRONG_PATH,
     Problem,
@@ -55,7 +54,8 @@ SETTLE = 0.2
 LARGEST = 10_000_000
 MEGABYTE = 1_048_576
 #: What Engine.IO's error codes mean in the answer to a handshake.
-ENGINE_CAUSES = {0: TRANSPORTS, 3: STOPPING, 5: GENERATION}
+UNKNOWN_TRANSPORT = 0
+ENGINE_CAUSES = {3: STOPPING, 5: GENERATION}
 REDIRECTS, FAILING_GATEWAYS, KEPT_OUT = range(300, 400), (502, 503, 504), (401, 403, 407)
 
 
@@ -69,6 +69,8 @@ class Visit:
         self.origin: str | None = None
         #: Whether that is needed to reach the same server again.
         self.keeps_cookies = False
+        #: Whether the server offers long-polling.
+        self.polls = True
         #: What the server says of itself in a handshake.
         self.opening: dict[str, Any] = {}
         #: Names of the checks that found nothing wrong.
@@ -126,6 +128,9 @@ def check_answer(visit: Visit) -> str:
         try:
             visit.opening = client.open()
         except Refusal as refusal:
+            if refusal.reply.code == UNKNOWN_TRANSPORT:
+                visit.polls = False
+                return f"answers under {visit.site.path}, but not to long-polling"
             raise _no_engine(refusal.reply, visit) from None
     upgrades = visit.opening.get("upgrades") or ["nothing"]
     return f"answers under {visit.site.path}, offers an upgrade to {', '.join(upgrades)}"
@@ -134,7 +139,7 @@ def check_answer(visit: Visit) -> str:
 def _no_engine(reply: Reply, visit: Visit) -> Problem:
     path = visit.site.path
     known = {"path": path, "resource": visit.site.resource, "location": reply.headers.get("Location", "")}
-    if reply.code in ENGINE_CAUSES:
+    if reply.code is not None and reply.code in ENGINE_CAUSES:
         return Problem(ENGINE_CAUSES[reply.code], f"{path} answers {reply.line}: {reply.text}")
     if reply.status in REDIRECTS:
         return Problem(ELSEWHERE, f"{path} answers {reply.line}, to {known['location']}", **known)
@@ -149,18 +154,25 @@ def _no_engine(reply: Reply, visit: Visit) -> Problem:
 def check_origin(visit: Visit) -> str:
     """A page of the origin may connect."""
     origin = visit.wished_origin
+    if not visit.polls:
+        visit.origin = origin
+        raise Unknowable("the WebSocket will tell")
     with PollingClient(visit.site, origin) as client:
         try:
             client.open()
         except Refusal as refusal:
-            own = origin == visit.site.origin
-            cause = HOST_HEADER if own else ORIGIN
-            if refusal.reply.code is None:
-                cause = ACCESS
             seen = f"a page of {origin} is answered {refusal.reply.line}"
-            raise Problem(cause, seen, origin=origin, path=visit.site.path) from None
+            if refusal.reply.code is None:
+                raise Problem(ACCESS, seen, path=visit.site.path) from None
+            raise origin_problem(visit, seen) from None
     visit.origin = origin
     return f"pages of {origin} may connect"
+
+
+def origin_problem(visit: Visit, seen: str) -> Problem:
+    """What it means that the server refuses the page."""
+    origin = visit.wished_origin
+    return Problem(HOST_HEADER if origin == visit.site.origin else ORIGIN, seen, origin=origin)
 
 
 def check_cors(visit: Visit) -> str:
@@ -180,6 +192,8 @@ def check_cors(visit: Visit) -> str:
 
 def check_affinity(visit: Visit) -> str:
     """All requests of a session reach the server that has it."""
+    if not visit.polls:
+        raise Unknowable("a session by WebSocket alone has no second request")
     try:
         _converse(visit)
     except Refusal as refusal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from .findings import (
     Problem,
     Unknowable,
 )
-from .http_checks import ANSWER, FAILING_GATEWAYS, QUESTION, Visit
+from .http_checks import ANSWER, FAILING_GATEWAYS, QUESTION, Visit, origin_problem
 from .polling import Refusal
 from .site import PATIENCE, Stopwatch, engine_code
 
@@ -44,9 +45,10 @@ def check_websocket(visit: Visit) -> str:
             opening = _receive(websocket)
             if not opening.startswith(OPEN + "{"):
                 raise Problem(BROKEN, f"a WebSocket began with {opening[:80]!r}")
+            visit.opening = visit.opening or json.loads(opening.removeprefix(OPEN))
             _ask(websocket)
     except Problem as problem:
-        if problem.cause is TRANSPORTS and "websocket" not in visit.opening.get("upgrades", []):
+        if problem.cause is TRANSPORTS and visit.polls and "websocket" not in visit.opening.get("upgrades", []):
             raise Unknowable("the server offers none: the setting transports, or its WSGI server") from None
         raise
     return "opens, and carries packets both ways"
@@ -83,6 +85,8 @@ def _websocket(visit: Visit, headers: Mapping[str, str], **query: str) -> Iterat
             raise Problem(UPGRADE_HEADER, f"{seen}: the server sees an ordinary request") from None
         if engine_code(body) == NOT_OFFERED or b"Transport unknown" in body:
             raise Problem(TRANSPORTS, seen) from None
+        if b"Origin not allowed" in body:
+            raise origin_problem(visit, f"{seen}: Origin not allowed") from None
         if b"Session ID unknown" in body:
             raise Problem(AFFINITY, f"{seen}: Session ID unknown") from None
         cause = GATEWAY if response.status_code in FAILING_GATEWAYS else NO_WEBSOCKET
