@@ -29,8 +29,8 @@ PLACES = {
     "keyfile": "file of the certificate's key",
 }
 ONE_PROCESS = (
-    "channels are not shared among processes in this version, so more than one worker would lose messages and "
-    "sessions; start a server for each port, without --workers, and let nginx/cluster.conf keep each client with one"
+    "channels are not shared among processes in this version, and a session lives in one of them. If the clients of "
+    "one server need nothing of the others, start one for each port, behind nginx/cluster.conf"
 )
 INTERRUPTED = 130
 

@@ -14,15 +14,15 @@ from webpy_socketio.transports.probe import FIRST, PAUSE, SECOND
 
 @pytest.fixture(scope="module")
 def plain() -> Iterator[Server]:
-    """Socket.IO under a path of the operator's choice."""
-    with serve_by_name("plain", resource="realtime") as server:
+    """The plain application."""
+    with serve_by_name("plain") as server:
         yield server
 
 
 @pytest.mark.parametrize("version", [b"HTTP/1.1", b"HTTP/1.0"])
 def test_the_second_line_comes_after_a_pause(plain: Server, version: bytes) -> None:
     client = RawClient(("127.0.0.1", plain.port))
-    client.send(get("/realtime/probe?t=1").replace(b"HTTP/1.1", version))
+    client.send(get("/socket.io/probe?t=1").replace(b"HTTP/1.1", version))
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         head += client.read_some(1)
@@ -36,15 +36,15 @@ def test_the_second_line_comes_after_a_pause(plain: Server, version: bytes) -> N
 
 def test_the_connection_goes_on(plain: Server) -> None:
     client = RawClient(("127.0.0.1", plain.port))
-    assert client.ask(get("/realtime/probe")).body == FIRST + SECOND
-    assert client.ask(get("/realtime/?EIO=4&transport=polling")).status == 200
+    assert client.ask(get("/socket.io/probe")).body == FIRST + SECOND
+    assert client.ask(get("/socket.io/?EIO=4&transport=polling")).status == 200
     client.close()
 
 
 def test_it_is_nowhere_else(plain: Server) -> None:
     client = RawClient(("127.0.0.1", plain.port))
     assert client.ask(get("/probe")).status == 404
-    assert client.ask(get("/realtime/probe/")).status != 200
+    assert client.ask(get("/socket.io/probe/")).status != 200
     client.close()
 
 
