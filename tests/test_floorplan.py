@@ -40,12 +40,12 @@ RANKS = {
     "shortcuts": 54,
     "transports.probe": 60,
     "transports.streams": 60, "transports.workers": 60, "transports.http": 60,
-    "transports.polling": 61, "transports.websocket": 61, "transports.requests": 61,
+    "transports.polling": 61, "transports.websocket": 61, "transports.requests": 61, "transports.tls": 61,
     "transports.clock": 62,
     "compression": 69,
     "environs": 70, "origins": 70, "scripts": 70,
     "wsgi": 71,
-    "startup": 72,
+    "startup": 72, "listeners": 72, "certificates": 72,
     "doors": 73,
     "engineio": 74, "webpy": 74, "wsgi_app": 74,
     "handler": 75,
@@ -65,8 +65,8 @@ RANKS = {
 }  # fmt: skip
 PACKAGES = {"wire", "engine", "backplane", "transports", "doctor"}
 MAY_USE_GEVENT = {"transports.streams", "transports.workers", "transports.polling", "transports.websocket",
-                  "transports.requests", "transports.probe",
-                  "transports.clock", "handler", "front", "server"}  # fmt: skip
+                  "transports.requests", "transports.tls", "transports.clock", "transports.probe",
+                  "certificates", "handler", "front", "server"}  # fmt: skip
 LONGEST_MODULE = 350
 LONGEST_FUNCTION = 40
 

@@ -15,8 +15,6 @@ from .sockets import Socket
 #: Events of which the log says that they cannot be handled: clients can make up any number.
 MOST_TOLD = 100
 LONGEST_TOLD = 200
-#: What a handler of a message gets if the client left it out.
-NO_MESSAGE = [None]
 
 #: Reports what a function that belongs to a socket raised, and where.
 Report = Callable[[Socket, BaseException, str], None]
@@ -60,8 +58,11 @@ class Dispatch:
         failed = False
         for handler in handlers:
             try:
-                values = (args[:1] or NO_MESSAGE) if handler.shape is ONE_VALUE else _values(handler, name, args)
-                result = handler.function(socket.request, socket, socket.context, *values)
+                if handler.shape is ONE_VALUE:
+                    result = handler.function(socket.request, socket, socket.context, args[0] if args else None)
+                else:
+                    values = _values(handler, name, args)
+                    result = handler.function(socket.request, socket, socket.context, *values)
             except Refused as refusal:
                 return error_answer("refused", refusal.message, refusal.data)
             except self._failures as error:

@@ -19,7 +19,8 @@ from .logs import logger, printable
 from .transports.http import Request
 from .transports.probe import NAME as PROBE
 from .transports.requests import CLOSE, HttpConnection, Response
-from .transports.streams import Connection
+from .transports.streams import Connection, Stream
+from .transports.tls import Handshake, TlsSocket, TlsStream
 from .wsgi import ROUTINE, Answer, Door, Later
 
 #: Seconds that a stopping server gives to what is being answered.
@@ -39,7 +40,7 @@ class Front:
     def __init__(self, server: WSGIServer, door: Door) -> None:
         self._server = server
         self._door = door
-        self._connections: weakref.WeakSet[HttpConnection] = weakref.WeakSet()
+        self._connections: weakref.WeakSet[HttpConnection | Handshake] = weakref.WeakSet()
         #: What the paths of Socket.IO begin with.
         self.prefix = f"/{door.settings.resource}/".encode()
         #: The one of them whose answer comes in pieces.
@@ -54,7 +55,23 @@ class Front:
         """Serve a connection that was accepted."""
         raw.setblocking(False)
         set_no_delay(raw)
-        self._connections.add(HttpConnection(raw, address, self))
+        if self._server.ssl_enabled:
+            self._encrypt(raw, address)
+        else:
+            self._connections.add(HttpConnection(Stream(raw), address, self))
+
+    def _encrypt(self, raw: _socket.socket, address: Any) -> None:
+        def done(sock: TlsSocket) -> None:
+            self._connections.add(HttpConnection(TlsStream(sock), address, self))
+
+        try:
+            sock = self._server.wrap_socket(raw, do_handshake_on_connect=False, **self._server.ssl_args)
+        except OSError as error:  # the client is gone already
+            logger.debug("no TLS with %s: %s", address, error)
+            return
+        handshake = Handshake(sock, address, done)
+        handshake.expire(self.hub.deadlines, self.hub.runner.now() + self._door.settings.connect_timeout)
+        self._connections.add(handshake)
 
     def close(self) -> None:
         """Close the connections that still are here, those that are being answered a little later."""
@@ -105,10 +122,14 @@ class Front:
         except BaseException as error:  # also timeouts of gevent: whatever it is, the client gets an answer
             return _fail("the application", error)
 
-    def take_back(self, raw: _socket.socket, address: Any, early: bytes) -> None:
+    def take_back(self, raw: _socket.socket | TlsSocket, address: Any, early: bytes) -> None:
         """Take a connection, of which something has been read already, to the HTTP server."""
         server = self._server
-        sock = gevent_socket(raw.family, raw.type, raw.proto, fileno=raw.detach())
+        if isinstance(raw, TlsSocket):
+            early += raw.early
+            sock = raw.detach()
+        else:
+            sock = gevent_socket(raw.family, raw.type, raw.proto, fileno=raw.detach())
         if server.closed:  # it is stopping, but this request came before that was over
             gevent.spawn(server.handle, sock, address, early)
         elif server.full():  # the option spawn limits it: wait for a place, but not in the loop
@@ -122,7 +143,7 @@ class Front:
         if environ.get(ROUTINE) and code in ("101", "200"):
             return
         line = f"{request.method} {request.path.decode()}{'?' if request.query else ''}{request.query} HTTP/1.1"
-        client = (address[0] if isinstance(address, tuple) else address) or "-"
+        client = address[0] if isinstance(address, tuple) else printable(str(address)) or "-"
         moment = time.strftime("%Y-%m-%d %H:%M:%S")
         self._server.log.write(f'{client} - - [{moment}] "{printable(line)}" {code} {size} -\n')
 

@@ -10,11 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 from gevent.pywsgi import WSGIHandler
+from gevent.ssl import SSLSocket
 
 from .logs import printable
 from .origins import Headers
 from .transports.probe import probe
 from .transports.streams import KEY, Connection, Stream
+from .transports.tls import TlsSocket, TlsStream
 from .wsgi import ROUTINE, Answer
 
 
@@ -37,9 +39,7 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
     def get_environ(self) -> dict[str, Any]:
         """The environ of a request, with the connection in it for who can use it."""
         environ: dict[str, Any] = super().get_environ()
-        self._connection = None
-        if not self.server.ssl_enabled:
-            self._connection = environ[KEY] = Connection(self.socket._sock)
+        self._connection = environ[KEY] = Connection(self.socket._sock)
         return environ
 
     def handle(self) -> None:
@@ -100,10 +100,13 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
     def _give_away(self, taker: Callable[[Stream, bytes], None]) -> None:
         """Hand the connection to its taker, and do not touch it again."""
         sock, early = self.socket, self._unread()
+        self.socket = None
+        if isinstance(sock, SSLSocket):
+            taker(TlsStream(TlsSocket(sock)), early)
+            return
         family, kind, protocol = sock.family, sock.type, sock.proto
         raw = _socket.socket(family, kind, protocol, fileno=sock.detach())
         raw.setblocking(False)
-        self.socket = None
         taker(Stream(raw), early)
 
     def _unread(self) -> bytes:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import _socket
+import contextlib
 import inspect
+import os
 import signal
 import warnings
 from collections.abc import Iterable
@@ -12,11 +14,13 @@ from typing import Any
 import gevent
 from gevent.pywsgi import WSGIServer
 
+from .certificates import IN_CONTEXT, choose_context
 from .doors import DOOR
 from .engineio import EngineIO
 from .errors import SettingsError
 from .front import Front
 from .handler import SocketIOHandler
+from .listeners import UNIX, SocketFile, check_listening, choose_listener, explain, inherit, name_unix
 from .logs import logger
 from .node import Node
 from .startup import check_patched, read_settings, start_node
@@ -31,23 +35,27 @@ MEANINGLESS = {
     "policy_server": "browsers have had no Flash since 2021, so nothing asks for a policy file",
     "policy_listener": "browsers have had no Flash since 2021, so nothing asks for a policy file",
 }
-SERVER_OPTIONS = frozenset(inspect.signature(WSGIServer.__init__).parameters) - {"self", "listener", "application"}
-TLS_OPTIONS = frozenset(("keyfile", "certfile", "ca_certs", "cert_reqs", "ssl_version", "ssl_context", "ciphers"))
+SERVER_OPTIONS = (
+    frozenset(inspect.signature(WSGIServer.__init__).parameters) - {"self", "listener", "application", "ssl_args"}
+) | {"ssl_context"}
 
 
 class SocketIOServer(WSGIServer):  # type: ignore[misc]
     """Serves a WSGI application, and gives its connections away to WebSockets.
 
-    :param listener: the address, like ``("", 8000)``; None means the settings ``host`` and ``port``.
+    :param listener: where to listen: an address like ``("", 8000)`` or ``"unix:/run/app.sock"``, a listening socket,
+        or the descriptor of one. None means the setting ``fd``, systemd's socket, ``unix``, or ``host`` and ``port``.
     :param application: the WSGI application, which routes Socket.IO's path to ``socketio_urls``.
     :param resource: first part of the URL path under which Socket.IO answers; see also ``make_socketio_urls``.
     :param options: settings (durations in seconds, sizes in bytes), and the options of gevent's WSGIServer. The names
         of gevent-socketio are understood too; one without meaning today warns.
 
-    Raises SettingsError for an option that does not exist.
+    Raises SettingsError for an option that does not exist, and for what cannot be listened at.
     """
 
     handler_class = SocketIOHandler
+    socket: Any
+    _file: SocketFile | None = None
 
     def __init__(
         self, listener: Any = None, application: Any = None, resource: str | None = None, **options: Any
@@ -59,20 +67,58 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
         check_patched()
         settings_given, server_options = _sort(options)
         settings = read_settings(settings_given)
+        context = choose_context(settings, server_options.pop("ssl_context", None))
+        if context is not None:
+            server_options["ssl_context"] = context
+        if listener is None:
+            listener = choose_listener(settings, os.environ)
+        super().__init__(listener, application, **server_options)
         self._running = start_node(settings)
-        super().__init__(
-            (settings.host, settings.port) if listener is None else listener, application, **server_options
-        )
         self.environ[DOOR] = self._running.door
         #: Where a request is answered in pieces.
         self.probe_path = f"/{self._front_door().settings.resource}/{PROBE}"
         self._stopping = False
         # A handler of somebody else's sees every request, as it would with gevent's own server.
         is_ours = self.handler_class is SocketIOHandler
-        self._front = Front(self, self._front_door()) if is_ours and not self.ssl_enabled else None
+        self._front = Front(self, self._front_door()) if is_ours else None
 
     def _front_door(self) -> Door:
         return self.application.door if isinstance(self.application, EngineIO) else self._running.door
+
+    def set_listener(self, listener: Any) -> None:
+        """Note where to listen. Raises SettingsError for what is no place to listen at."""
+        if isinstance(listener, str) and listener.startswith(UNIX):
+            self._file = SocketFile(listener[len(UNIX) :])
+            self.family, self.address = _socket.AF_UNIX, self._file.path
+            return
+        if isinstance(listener, int):
+            self.socket = inherit(listener)
+            self.family, self.address = self.socket.family, self.socket.getsockname()
+            return
+        try:
+            super().set_listener(listener)
+        except (TypeError, ValueError) as error:
+            raise SettingsError(f"cannot listen at {listener!r}: {error}; write ('', 8000), for example") from None
+        if not self.closed:
+            check_listening(self.socket)
+
+    def init_socket(self) -> None:
+        """Listen. Raises SettingsError, with the cause, if that is not possible."""
+        try:
+            if self._file is not None and self.closed:
+                self.socket = self._file.listen(self.backlog)
+            super().init_socket()
+        except OSError as error:
+            raise SettingsError(f"cannot listen at {self._place()}: {explain(error)}") from None
+        self.socket.setblocking(False)
+        if self._front is not None:
+            self._handle = self.handle  # what comes from the front is encrypted already
+
+    def close(self) -> None:
+        """Listen no more."""
+        if self._file is not None:
+            self._file.remove()
+        super().close()
 
     def do_read(self) -> Any:
         """Accept a connection."""
@@ -98,6 +144,18 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
         if early:
             handler.put_back(early)
         handler.handle()
+
+    def wrap_socket_and_handle(self, sock: Any, address: Any) -> None:
+        """Encrypt a connection for a handler that is not ours; the front does it for ours."""
+        seconds = self._running.node.hub.settings.connect_timeout
+        try:
+            with gevent.Timeout(seconds, TimeoutError("it took too long")):
+                encrypted = self.wrap_socket(sock, **self.ssl_args)
+        except OSError as error:
+            logger.debug("no TLS with %s: %s", address, error)
+            return
+        with contextlib.closing(encrypted):
+            self.handle(encrypted, address)
 
     def serve_forever(self, stop_timeout: float | None = None) -> None:
         """Serve until :meth:`stop`, SIGTERM or SIGINT; a second signal ends the process at once."""
@@ -140,7 +198,7 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
     def _place(self) -> str:
         """Where to reach this server, for people."""
         if not isinstance(self.address, tuple):
-            return str(self.address)
+            return name_unix(self.address)
         host, port = self.address[:2]
         if host in ("", "0.0.0.0", "::"):
             host = "localhost"
@@ -165,7 +223,9 @@ def _sort(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
             settings[name] = _transports(value)
         elif name == "log_file":
             server["log"] = open(value, "a", buffering=1)  # noqa: SIM115  # it stays open as long as the process
-        elif name in SERVER_OPTIONS or name in TLS_OPTIONS:
+        elif name in IN_CONTEXT:
+            raise SettingsError(f"{name} is a matter of the ssl.SSLContext: make one, and give it as ssl_context")
+        elif name in SERVER_OPTIONS:
             server[name] = value
         else:
             settings[RENAMED.get(name, name)] = value

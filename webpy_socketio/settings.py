@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -108,6 +109,22 @@ def _origins(value: Any) -> tuple[str, ...]:
     return names
 
 
+def _path(value: Any) -> str | None:
+    path = value if value is None else os.fspath(value)
+    if isinstance(path, bytes) or (path is not None and "\0" in path):
+        raise ValueError("must be the path of a file")
+    return _optional_text(path)
+
+
+def _descriptor(value: Any) -> int | None:
+    if value is None or value in ("", "None"):
+        return None
+    number = _whole(value)
+    if number < 0:
+        raise ValueError("must be the number of a descriptor, 0 or more")
+    return number
+
+
 def _some_of(known: tuple[str, ...]) -> Callable[[Any], tuple[str, ...]]:
     def read(value: Any) -> tuple[str, ...]:
         names = _names(value)
@@ -172,6 +189,14 @@ class Settings:
     host: str = _option("127.0.0.1", _text)
     #: Port to listen on, when SocketIOServer gets no listener.
     port: int = _option(8000, _port)
+    #: Path of a Unix socket to listen at instead, when SocketIOServer gets no listener.
+    unix: str | None = _option(None, _path)
+    #: Descriptor of a listening socket to inherit instead, when SocketIOServer gets no listener.
+    fd: int | None = _option(None, _descriptor)
+    #: File with the certificate, and those that lead to its authority, in PEM: everything is encrypted then.
+    certfile: str | None = _option(None, _path)
+    #: File with the certificate's key, if that is not in the same.
+    keyfile: str | None = _option(None, _path)
     #: First part of the URL path under which Socket.IO answers.
     resource: str = _option("socket.io", _resource)
     #: Transports that clients may use.

@@ -305,7 +305,9 @@ class Door:
         if "j" in query:
             body, kind = jsonp.wrap(body, query["j"]), "text/javascript; charset=UTF-8"
         if self.settings.cookie and "sid" not in query:
-            headers.append(("Set-Cookie", f"{self.settings.cookie}={session.sid}; Path=/; HttpOnly; SameSite=Lax"))
+            secure = "; Secure" if environ.get("wsgi.url_scheme") == "https" else ""
+            cookie = f"{self.settings.cookie}={session.sid}; Path=/; HttpOnly; SameSite=Lax{secure}"
+            headers.append(("Set-Cookie", cookie))
         threshold = self.settings.compression_threshold
         if threshold and len(body) >= threshold:
             coding = choose_coding(environ.get("HTTP_ACCEPT_ENCODING", ""))

@@ -18,7 +18,7 @@ from webpy_socketio.engine.deadlines import Deadlines
 from webpy_socketio.transports import requests
 from webpy_socketio.transports.http import Request
 from webpy_socketio.transports.requests import HttpConnection, Response
-from webpy_socketio.transports.streams import KEY, Connection
+from webpy_socketio.transports.streams import KEY, Connection, Stream
 from webpy_socketio.transports.workers import Workers
 
 CONNECT_TIMEOUT = 45.0
@@ -52,7 +52,7 @@ class World:
             end.setblocking(False)
         raw.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDBUF, 4096)
         self.raw = raw
-        self.connection = HttpConnection(raw, ("192.0.2.7", 80), self)
+        self.connection = HttpConnection(Stream(raw), ("192.0.2.7", 80), self)
 
     def make_environ(self, request: Request, address: Any) -> dict[str, Any]:
         return {"method": request.method, "query": request.query}

@@ -77,8 +77,8 @@ class HttpConnection:
         "_served", "_service", "_stream",
     )  # fmt: skip
 
-    def __init__(self, raw: _socket.socket, address: Any, service: Service) -> None:
-        self._stream = Stream(raw)
+    def __init__(self, stream: Stream, address: Any, service: Service) -> None:
+        self._stream = stream
         self._address = address
         self._service = service
         self._heads = HeadReader()

@@ -49,11 +49,16 @@ class MessageReader:
     :param max_size: of a message, in bytes; longer ones are refused when their length is known.
     """
 
-    __slots__ = ("_fragments", "_is_between", "_is_over", "_is_text", "_max_size", "_needed", "_protocol", "_rest")
+    __slots__ = (
+        "_fragments", "_is_between", "_is_over", "_is_text", "_max_size", "_needed", "_protocol", "_rest",
+        "has_answers",
+    )  # fmt: skip
 
     def __init__(self, max_size: int) -> None:
         self._max_size = max_size
         self._protocol: Protocol | None = None
+        #: Whether there may be something to send.
+        self.has_answers = False
         self._rest: bytearray | None = None  # of a frame that has not arrived as a whole
         self._needed = 0  # bytes of it that are worth another look
         self._is_text: bool | None = None  # of the message that is arriving in fragments
@@ -65,11 +70,6 @@ class MessageReader:
     def is_open(self) -> bool:
         """Whether no side has closed the WebSocket, nor broken its rules."""
         return self._protocol is None or self._protocol.state is ProtocolState.OPEN
-
-    @property
-    def has_answers(self) -> bool:
-        """Whether there may be something to send."""
-        return self._protocol is not None
 
     @property
     def error(self) -> Exception | None:
@@ -164,6 +164,7 @@ class MessageReader:
     def _ensure_protocol(self) -> Protocol:
         if self._protocol is None:
             self._protocol = Protocol(SERVER, max_size=self._max_size, logger=quiet)
+            self.has_answers = True
         return self._protocol
 
 
