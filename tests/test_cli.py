@@ -154,6 +154,17 @@ def test_the_doctor_tells_by_its_status(plain: Server, capsys: pytest.CaptureFix
     assert "\n1 to mend.\n" in capsys.readouterr().out
 
 
+def test_the_doctor_can_be_broken_off(plain: Server) -> None:
+    command = [sys.executable, "-m", "webpy_socketio", "doctor", plain.url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stderr is not None
+        while "(waiting 27 s" not in process.stdout.readline():
+            pass
+        process.send_signal(signal.SIGINT)
+        assert process.wait(5) == 130
+        assert process.stderr.read() == ""
+
+
 def test_it_serves_on_a_descriptor() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         descriptor = listener.fileno()

@@ -333,6 +333,13 @@ def test_a_page_in_place_of_socketio() -> None:
     assert "200 OK, text/html that is not Engine.IO's" in report.text
 
 
+def test_an_answer_that_ends_too_early_is_noticed() -> None:
+    with serve_here(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\npag") as url:
+        report = Report(url)
+    assert report.causes == [findings.CUT], report.text
+    assert "IncompleteRead(3 bytes read, 2 more expected)" in report.text
+
+
 @pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.name)
 def test_every_cause_is_documented(cause: Cause) -> None:
     assert f"\n``{cause.name}``" in (ROOT / "docs" / "doctor.rst").read_text()

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from websockets.exceptions import WebSocketException
 
 from ..logs import printable
-from .findings import BROKEN, Problem, Unknowable
+from .findings import BROKEN, CUT, Problem, Unknowable
 from .http_checks import (
     Visit,
     check_address,
@@ -97,6 +97,8 @@ def _look(check: Check, visit: Visit) -> str | Problem | Unknowable:
         return check.look(visit)
     except (Problem, Unknowable) as finding:
         return finding
+    except http.client.IncompleteRead as error:
+        return Problem(CUT, f"an answer broke off: {error}")
     except (Refusal, OSError, http.client.HTTPException, WebSocketException) as error:
         return Problem(BROKEN, str(error) or type(error).__name__)
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import math
 import socket
 import ssl
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
 
 from ..transports.probe import FIRST, PAUSE
 from ..transports.probe import NAME as PROBE
@@ -22,7 +23,6 @@ from .findings import (
     BUFFERING,
     CERTIFICATE,
     CORS,
-    CUT,
     DOWN,
     ELSEWHERE,
     GATEWAY,
@@ -40,6 +40,8 @@ from .findings import (
 )
 from .polling import NOWHERE, UNKNOWN_SESSION, PollingClient, Refusal
 from .site import Reply, Site, Stopwatch
+
+T = TypeVar("T")
 
 #: Joins nothing, and is always answered.
 QUESTION = f"40{NOWHERE},"
@@ -90,6 +92,20 @@ class Visit:
     def idle(self) -> float:
         """Seconds to stay connected and silent."""
         return self._idle if self._idle is not None else self.ping_interval + 2
+
+
+def start(function: Callable[[], T]) -> Future[T]:
+    """Call a function in a thread that need not come to its end if the examination is broken off."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(function())
+        except Exception as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
 
 
 def check_address(visit: Visit) -> str:
@@ -213,11 +229,10 @@ def _converse(visit: Visit) -> None:
         with visit.make_client() as client:
             client.open()
             for _ in range(ROUNDS):
-                ask(client)
+                _ask(client)
 
 
-def ask(client: PollingClient) -> None:
-    """Ask the server something, and read its answer."""
+def _ask(client: PollingClient) -> None:
     client.post(QUESTION)
     packets = client.get()
     if not any(packet.startswith(ANSWER) for packet in packets):
@@ -226,9 +241,9 @@ def ask(client: PollingClient) -> None:
 
 def check_held_poll(visit: Visit) -> str:
     """A poll that was held is answered as soon as there is something to tell, and whole."""
-    with visit.make_client() as client, ThreadPoolExecutor(1) as pool:
+    with visit.make_client() as client:
         client.open()
-        poll = pool.submit(client.get)
+        poll = start(client.get)
         time.sleep(SETTLE)
         watch = Stopwatch()
         try:
@@ -237,8 +252,6 @@ def check_held_poll(visit: Visit) -> str:
             packets = poll.result()
         except TimeoutError:
             raise Problem(HELD_BACK, f"nothing came within {watch.seconds:.0f} s") from None
-        except http.client.IncompleteRead as error:
-            raise Problem(CUT, f"the answer broke off: {error}") from None
         seconds = watch.seconds - posted
     if not any(packet.startswith(ANSWER) for packet in packets):
         raise Problem(BROKEN, f"a held poll was answered {packets[:3]!r}")

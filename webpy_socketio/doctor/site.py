@@ -106,7 +106,10 @@ class Site:
         Raises OSError or HTTPException.
         """
         with self.exchange(method, f"?{query}", body, headers, wait) as response:
-            return Reply(response.status, response.reason, response.headers, response.read(MOST))
+            body = response.read(MOST)
+            if response.length and len(body) < MOST:
+                raise http.client.IncompleteRead(body, response.length)
+            return Reply(response.status, response.reason, response.headers, body)
 
     @contextlib.contextmanager
     def exchange(

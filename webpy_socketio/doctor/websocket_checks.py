@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus
@@ -25,7 +24,7 @@ from .findings import (
     Problem,
     Unknowable,
 )
-from .http_checks import ANSWER, FAILING_GATEWAYS, QUESTION, Visit, origin_problem
+from .http_checks import ANSWER, FAILING_GATEWAYS, QUESTION, Visit, origin_problem, start
 from .polling import Refusal
 from .site import PATIENCE, Stopwatch, engine_code
 
@@ -148,11 +147,10 @@ class _Silence:
 def check_silence(visit: Visit) -> str:
     """A connection on which nothing is said stays open, and the heartbeat gets through."""
     watchers = {}
-    with ThreadPoolExecutor(2) as pool:
-        if "affinity" in visit.good:
-            watchers["a held poll"] = pool.submit(_stay_by_polling, visit)
-        if "WebSocket" in visit.good:
-            watchers["a WebSocket"] = pool.submit(_stay_by_websocket, visit)
+    if "affinity" in visit.good:
+        watchers["a held poll"] = start(lambda: _stay_by_polling(visit))
+    if "WebSocket" in visit.good:
+        watchers["a WebSocket"] = start(lambda: _stay_by_websocket(visit))
     if not watchers:
         raise Unknowable("neither long-polling nor WebSocket works")
     silences = {what: watcher.result() for what, watcher in watchers.items()}
