@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidHeader, InvalidStatus
 from websockets.sync.client import ClientConnection
 
 from .findings import (
@@ -90,10 +90,10 @@ def _websocket(visit: Visit, headers: Mapping[str, str], **query: str) -> Iterat
             raise Problem(AFFINITY, f"{seen}: Session ID unknown") from None
         cause = GATEWAY if response.status_code in FAILING_GATEWAYS else NO_WEBSOCKET
         raise Problem(cause, seen, path=path) from None
-    except InvalidMessage:
-        raise Problem(NO_WEBSOCKET, "a WebSocket's connection is closed without an answer", path=path) from None
-    except InvalidHandshake as error:
+    except InvalidHeader as error:
         raise Problem(UPGRADE_HEADER, f"the answer to a WebSocket is changed on its way: {error}") from None
+    except (InvalidHandshake, EOFError) as error:
+        raise Problem(NO_WEBSOCKET, f"a WebSocket has no answer: {error}", path=path) from None
     except TimeoutError:
         raise Problem(NO_WEBSOCKET, f"a WebSocket has no answer within {PATIENCE:.0f} s", path=path) from None
     except ConnectionClosed as error:
