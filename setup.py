@@ -20,6 +20,7 @@ setup(
     packages=[
         "webpy_socketio",
         "webpy_socketio.backplane",
+        "webpy_socketio.doctor",
         "webpy_socketio.engine",
         "webpy_socketio.templates",
         "webpy_socketio.transports",
@@ -29,6 +30,7 @@ setup(
     package_data={"webpy_socketio": ["py.typed", "static/*.js"], "webpy_socketio.templates": ["*.html"]},
     install_requires=["web.py>=0.62", "gevent>=24.2", "websockets>=14", "orjson>=3.10", "Mako>=1.2"],
     extras_require={
+        "reload": ["watchfiles"],
         "test": [
             "build",
             "cryptography",
@@ -39,6 +41,7 @@ setup(
             "python-socketio[client]",
             "ruff",
             "trustme",
+            "watchfiles",
         ],
     },
     classifiers=[

@@ -108,6 +108,16 @@ def serve(app: str | Path, **settings: object) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
+def serve_by_name(name: str, *options: str, cwd: Path = APPS, **settings: object) -> Iterator[Server]:
+    """Run ``python -m webpy_socketio serve`` with an application of a directory."""
+    port = free_port()
+    pairs = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    command = [sys.executable, "-m", "webpy_socketio", "serve", name, "--port", str(port), *pairs, *options]
+    with Server(command, port, {"PYTHONUNBUFFERED": "1"}, cwd) as server:
+        yield server
+
+
+@contextlib.contextmanager
 def serve_node(script: Path, **env: object) -> Iterator[Server]:
     """Run a Node program that serves on PORT, with the packages of tests/clients."""
     port = free_port()

@@ -38,6 +38,7 @@ RANKS = {
     "hub": 52,
     "node": 53,
     "shortcuts": 54,
+    "transports.probe": 60,
     "transports.streams": 60, "transports.workers": 60, "transports.http": 60,
     "transports.polling": 61, "transports.websocket": 61, "transports.requests": 61, "transports.tls": 61,
     "transports.clock": 62,
@@ -52,10 +53,19 @@ RANKS = {
     "server": 77,
     "testing": 78,
     "": 79,
+    "applications": 79, "processes": 79,
+    "serving": 80, "reloading": 80,
+    "doctor.findings": 80, "doctor.site": 80,
+    "doctor.polling": 81,
+    "doctor.http_checks": 82,
+    "doctor.websocket_checks": 83,
+    "doctor.examination": 84,
+    "cli": 85,
+    "__main__": 86,
 }  # fmt: skip
-PACKAGES = {"wire", "engine", "backplane", "transports"}
+PACKAGES = {"wire", "engine", "backplane", "transports", "doctor"}
 MAY_USE_GEVENT = {"transports.streams", "transports.workers", "transports.polling", "transports.websocket",
-                  "transports.requests", "transports.tls", "transports.clock",
+                  "transports.requests", "transports.tls", "transports.clock", "transports.probe",
                   "certificates", "handler", "front", "server"}  # fmt: skip
 LONGEST_MODULE = 350
 LONGEST_FUNCTION = 40

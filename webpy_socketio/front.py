@@ -17,6 +17,7 @@ from .handler import complete, set_no_delay
 from .hub import Hub
 from .logs import logger, printable
 from .transports.http import Request
+from .transports.probe import NAME as PROBE
 from .transports.requests import CLOSE, HttpConnection, Response
 from .transports.streams import Connection, Stream
 from .transports.tls import Handshake, TlsSocket, TlsStream
@@ -42,6 +43,8 @@ class Front:
         self._connections: weakref.WeakSet[HttpConnection | Handshake] = weakref.WeakSet()
         #: What the paths of Socket.IO begin with.
         self.prefix = f"/{door.settings.resource}/".encode()
+        #: The one of them whose answer comes in pieces.
+        self.probe = self.prefix + PROBE.encode()
 
     @property
     def hub(self) -> Hub:

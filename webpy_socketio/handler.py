@@ -14,6 +14,7 @@ from gevent.ssl import SSLSocket
 
 from .logs import printable
 from .origins import Headers
+from .transports.probe import probe
 from .transports.streams import KEY, Connection, Stream
 from .transports.tls import TlsSocket, TlsStream
 from .wsgi import ROUTINE, Answer
@@ -46,6 +47,12 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
         """Handle the requests of a connection; that the client went away is not worth a word."""
         with contextlib.suppress(OSError):
             super().handle()
+
+    def run_application(self) -> None:
+        """Have the application answer a request, unless it is the probe of ``doctor``."""
+        if self.environ["PATH_INFO"] == self.server.probe_path:
+            self.application = probe
+        super().run_application()
 
     def handle_one_response(self) -> None:
         """Answer one request; then let go of the connection if the answer was to switch protocols."""

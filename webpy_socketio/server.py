@@ -24,6 +24,7 @@ from .listeners import UNIX, SocketFile, check_listening, choose_listener, expla
 from .logs import logger
 from .node import Node
 from .startup import check_patched, read_settings, start_node
+from .transports.probe import NAME as PROBE
 from .wsgi import Door
 
 #: gevent-socketio's names of options that still have a meaning.
@@ -74,6 +75,8 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
         super().__init__(listener, application, **server_options)
         self._running = start_node(settings)
         self.environ[DOOR] = self._running.door
+        #: Where a request is answered in pieces.
+        self.probe_path = f"/{self._front_door().settings.resource}/{PROBE}"
         self._stopping = False
         # A handler of somebody else's sees every request, as it would with gevent's own server.
         is_ours = self.handler_class is SocketIOHandler

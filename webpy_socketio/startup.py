@@ -32,9 +32,14 @@ def read_settings(keywords: Mapping[str, Any]) -> Settings:
     return load_settings(keywords, web.config, os.environ, _project_settings())
 
 
+def is_patched() -> bool:
+    """Whether gevent's patches were in place when web.py was imported, so that each greenlet has its ``web.ctx``."""
+    return any(base.__module__.startswith("gevent") for base in type(web.ctx).__mro__)
+
+
 def check_patched() -> None:
     """Raise SettingsError if ``web.ctx`` is not apart for each greenlet: one client would see what is another's."""
-    if not any(base.__module__.startswith("gevent") for base in type(web.ctx).__mro__):
+    if not is_patched():
         raise SettingsError(
             "web.py was imported without gevent's patches, so all clients would share one web.ctx: "
             "let the main module begin with 'from gevent import monkey; monkey.patch_all()'"

@@ -30,6 +30,7 @@ class World:
     """A server in which time stands still, one connection to it, and the client at its other end."""
 
     prefix = b"/socket.io/"
+    probe = b"/socket.io/probe"
 
     def __init__(self) -> None:
         self.runner = Workers()

@@ -49,6 +49,10 @@ class Service(Protocol):
     def prefix(self) -> bytes:
         """What the paths of Socket.IO begin with."""
 
+    @property
+    def probe(self) -> bytes:
+        """The one of them that is left to the HTTP server."""
+
     def make_environ(self, request: Request, address: Any) -> dict[str, Any]:
         """The WSGI environ of a request, all but its input and its connection."""
 
@@ -147,6 +151,7 @@ class HttpConnection:
         if (
             request is None
             or not request.path.startswith(service.prefix)
+            or request.path == service.probe
             or request.length > service.hub.settings.max_payload
         ):
             self._leave()
