@@ -145,7 +145,7 @@ def changed(recipe: str, changes: Mapping[str, str]) -> str:
     for shipped, wanted in changes.items():
         assert shipped in text, f"{recipe} has no {shipped!r}"
         text = text.replace(shipped, wanted)
-    return text.replace("/srv/chat/webpy-socketio/example", str(ROOT / "example"))
+    return text.replace("root /srv/chat;", f"root {ROOT}/example;")
 
 
 def write(directory: Path, recipe: str, text: str) -> None:

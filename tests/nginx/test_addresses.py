@@ -11,7 +11,7 @@ import pytest
 from websockets.sync.client import connect
 
 from tests.nginx.recipes import RECIPES, Nginx, behind_nginx, run_nginx
-from tests.raw import RawClient, get, post, sid_of
+from tests.raw import PATIENCE, RawClient, get, post, sid_of
 from tests.serving import APPS, Server, wait_for
 
 #: Neither nginx nor the server is there.
@@ -45,16 +45,17 @@ def say_by_websocket(nginx: Nginx, text: str) -> None:
     with connect(url, ssl=nginx.tls, proxy=None, compression=None, source_address=(CLIENT, 0)) as socket:
         socket.send("40")
         socket.send(f'42["message","{text}"]')
+        while socket.recv(PATIENCE) != f'42["message-back","{text}"]':
+            pass
 
 
 def logged(nginx: Nginx, text: str) -> str:
     """The address that the message log shows for a message."""
 
     def lines() -> list[str]:
-        return [line for server in nginx.servers for line in server.log.splitlines() if f'"{text}"' in line]
+        return [line for server in nginx.servers for line in server.log.splitlines() if f': {text}"' in line]
 
     line: str = wait_for(lines)[0]
-    assert "Socket.IO message" in line
     return line.partition(" ")[0]
 
 
