@@ -11,6 +11,7 @@ from typing import Any
 
 from gevent.pywsgi import WSGIHandler
 
+from .forwarded import FORWARDED
 from .logs import printable
 from .origins import Headers
 from .transports.streams import KEY, Connection, Stream
@@ -24,6 +25,7 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
         self.socket: Any
         self.rfile: Any
         super().__init__(sock, address, server)
+        self._address = address
         self._connection: Connection | None = None
         self._corked: list[bytes] | None = None
         self.response_headers: list[tuple[bytes, bytes]] = []
@@ -36,6 +38,9 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
     def get_environ(self) -> dict[str, Any]:
         """The environ of a request, with the connection in it for who can use it."""
         environ: dict[str, Any] = super().get_environ()
+        if FORWARDED in environ:
+            environ[FORWARDED].apply(environ, self._address)
+            self.client_address = (environ.get("REMOTE_ADDR", ""), environ.get("REMOTE_PORT", ""))  # for the log
         self._connection = None
         if not self.server.ssl_enabled:
             self._connection = environ[KEY] = Connection(self.socket._sock)
@@ -45,6 +50,11 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
         """Handle the requests of a connection; that the client went away is not worth a word."""
         with contextlib.suppress(OSError):
             super().handle()
+
+    def handle_one_request(self) -> Any:
+        """Read and answer one request; whose it is, if it comes by a proxy, is only known when it has been read."""
+        self.client_address = self._address
+        return super().handle_one_request()
 
     def handle_one_response(self) -> None:
         """Answer one request; then let go of the connection if the answer was to switch protocols."""

@@ -15,11 +15,14 @@ from gevent.pywsgi import WSGIServer
 from .doors import DOOR
 from .engineio import EngineIO
 from .errors import SettingsError
+from .forwarded import FORWARDED, Forwarded
 from .front import Front
 from .handler import SocketIOHandler
 from .logs import logger
 from .node import Node
+from .settings import Settings
 from .startup import check_patched, read_settings, start_node
+from .transports.proxy_headers import ProxyHeaders
 from .wsgi import Door
 
 #: gevent-socketio's names of options that still have a meaning.
@@ -58,11 +61,15 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
         check_patched()
         settings_given, server_options = _sort(options)
         settings = read_settings(settings_given)
+        self._forwarded = _trust(settings)
         self._running = start_node(settings)
         super().__init__(
             (settings.host, settings.port) if listener is None else listener, application, **server_options
         )
         self.environ[DOOR] = self._running.door
+        if self._forwarded is not None:
+            self.environ[FORWARDED] = self._forwarded
+        self._headers = ProxyHeaders(self._running.node.hub, self._serve_proxied) if settings.proxy_protocol else None
         self._stopping = False
         # A handler of somebody else's sees every request, as it would with gevent's own server.
         is_ours = self.handler_class is SocketIOHandler
@@ -83,6 +90,25 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
         return _socket.socket(listener.family, listener.type, listener.proto, fileno=descriptor), address
 
     def do_handle(self, *args: Any) -> None:
+        """Have a connection served; of a proxy's, the PROXY header is read first."""
+        if self._headers is not None and len(args) == 2 and self._is_proxy(args[1]):
+            self._headers.expect(*args)
+        else:
+            self._serve(*args)
+
+    def _is_proxy(self, address: Any) -> bool:
+        return self._forwarded is not None and self._forwarded.is_trusted(address)
+
+    def _serve_proxied(self, sock: Any, address: Any) -> None:
+        """Have a connection served whose PROXY header has been read."""
+        if self.closed:
+            sock.close()
+        elif self._front is None and self.full():  # the option spawn limits it: wait for a place, but not in the loop
+            gevent.spawn(self._serve, sock, address)
+        else:
+            self._serve(sock, address)
+
+    def _serve(self, *args: Any) -> None:
         """Have a connection served, without a greenlet as long as that will do."""
         if self._front is None or len(args) > 2:
             super().do_handle(*args)
@@ -129,6 +155,8 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
                 gevent.sleep(0.01)
         if not all(part.is_quiet for part in served):
             logger.warning("stopped after %s seconds, though handlers were still running", seconds)
+        if self._headers is not None:
+            self._headers.close()
         if self._front is not None:
             self._front.close()
         self._running.stop(seconds)
@@ -149,6 +177,17 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
             raise SystemExit(1)
         logger.info("stopping; press Ctrl-C or signal again to stop at once")
         self._stop_event.set()
+
+
+def _trust(settings: Settings) -> Forwarded | None:
+    """What makes something of trusted proxies' headers, if there are any. Raises SettingsError if there must be."""
+    if settings.trusted_proxies:
+        return Forwarded(settings.trusted_proxies)
+    if settings.proxy_protocol:
+        raise SettingsError(
+            "proxy_protocol is on, but nobody is trusted to send PROXY headers: name the proxies in trusted_proxies"
+        )
+    return None
 
 
 def _sort(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
