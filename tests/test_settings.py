@@ -32,7 +32,7 @@ COUNTS = [
     "max_recovery_bytes",
     "max_recovery_clients",
 ]
-SWITCHES = ["allow_upgrades", "cors_credentials", "recovery"]
+SWITCHES = ["allow_upgrades", "cors_credentials", "recovery", "proxy_protocol"]
 
 
 # Where values come from
@@ -420,6 +420,7 @@ def test_every_kind_of_option_is_tried() -> None:
         "transports",
         "clients",
         "cors_origins",
+        "trusted_proxies",
         "cookie",
     }
     assert tried | {"compression_threshold", "message_log_format"} == set(FIELDS)

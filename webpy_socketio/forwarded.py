@@ -14,6 +14,7 @@ from typing import Any
 
 from .settings import UNIX
 from .transports.proxy_headers import ProxiedAddress
+from .wire.proxy_protocol import plain_address
 
 #: The environ's key of a server's :class:`Forwarded`, which it has put into effect, if it trusts anybody.
 FORWARDED = "webpy_socketio.forwarded"
@@ -92,11 +93,9 @@ class Forwarded:
 
     def _is_in_networks(self, host: str) -> bool:
         try:
-            address = ipaddress.ip_address(host)
+            address = plain_address(host)
         except ValueError:  # a name, or whatever else another server calls its clients
             return False
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped  # as a listener for both has it
         return any(address in network for network in self._networks)
 
 
@@ -107,7 +106,7 @@ def _read_address(text: str) -> tuple[str, str] | None:
         return None
     port = match[2] or match[4] or ""
     try:
-        host = str(ipaddress.ip_address(match[1] or match[3] or match[5]))
+        host = str(plain_address(match[1] or match[3] or match[5]))
     except ValueError:
         return None
     return (host, port) if not port or int(port) <= 65535 else None

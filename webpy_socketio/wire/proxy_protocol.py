@@ -38,6 +38,15 @@ class Header(NamedTuple):
     is_local: bool = False
 
 
+def plain_address(address: str | bytes) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Read an address; one of IPv4 that is written as of IPv6, as a listener for both has it, is one of IPv4.
+
+    Raises ValueError.
+    """
+    plain = ipaddress.ip_address(address)
+    return plain if isinstance(plain, ipaddress.IPv4Address) else plain.ipv4_mapped or plain
+
+
 def decode_header(data: bytes) -> Header | None:
     """Return the header at the beginning of a connection, or None if it is not complete.
 
@@ -73,12 +82,12 @@ def _decode_line(data: bytes) -> Header | None:
 def _address(version: str, host: str, port: str) -> tuple[str, int]:
     """Return an address and a port. Raises PacketError if they are none of this version of IP."""
     try:
-        address = ipaddress.ip_address(host)
+        fits = ipaddress.ip_address(host).version == int(version) and "%" not in host and int(port) <= 65535
     except ValueError:
-        raise PacketError("a PROXY line with an address that is none") from None
-    if str(address.version) != version or "%" in host or int(port) > 65535:
-        raise PacketError("a PROXY line with an address that does not fit")
-    return str(address), int(port)
+        fits = False
+    if not fits:
+        raise PacketError("a PROXY line with an address that is none")
+    return str(plain_address(host)), int(port)
 
 
 def _decode_binary(data: bytes) -> Header | None:
@@ -104,4 +113,4 @@ def _decode_binary(data: bytes) -> Header | None:
     if family == UNIX:
         return Header(size)
     source, _, port, _ = block.unpack_from(data, FIXED_SIZE)
-    return Header(size, (str(ipaddress.ip_address(source)), port))
+    return Header(size, (str(plain_address(source)), port))
