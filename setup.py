@@ -37,6 +37,7 @@ setup(
             "pytest",
             "python-socketio[client]",
             "ruff",
+            "trustme",
         ],
     },
     classifiers=[

@@ -17,12 +17,12 @@ PATIENCE = 5.0
 class RawClient:
     """One connection."""
 
-    def __init__(self, address: Any) -> None:
+    def __init__(self, address: Any, source: tuple[str, int] | None = None) -> None:
         if isinstance(address, (str, bytes)):
             self.sock = socket.socket(socket.AF_UNIX)
             self.sock.connect(address)
         else:
-            self.sock = socket.create_connection(address, PATIENCE)
+            self.sock = socket.create_connection(address, PATIENCE, source)
         self.use(self.sock)
 
     def use(self, sock: socket.socket) -> None:
