@@ -340,7 +340,7 @@ def test_no_log(value: str | None) -> None:
     [
         module.DEFAULT_LOG_FORMAT,
         "%(TIME)s %(TYPE)s %(MESSAGE)s",
-        "%(REMOTE_ADDR)s %(PATH_INFO)s %(QUERY_STRING)s %(SERVER_NAME)s",
+        "%(REMOTE_ADDR)s %(PATH_INFO)s %(QUERY_STRING)s %(SERVER_NAME)s %(PROXY_ADDR)s",
         "%(HTTP_USER_AGENT)s %(HTTP_X_ANYTHING)s",
         "100 %% of %(MESSAGE)r",
         "%(TYPE)-12s|%(MESSAGE).40s",

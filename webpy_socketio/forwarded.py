@@ -22,7 +22,7 @@ FORWARDED = "webpy_socketio.forwarded"
 PROXY_ADDR = "PROXY_ADDR"
 #: Proxies in a chain, and characters that an address of it may have.
 LONGEST_CHAIN, LONGEST_ADDRESS = 32, 64
-#: Proxies' addresses of which it is remembered whether they are trusted.
+#: Addresses of which is remembered what they are, as most requests come from the same few.
 REMEMBERED = 1024
 # No scope of a link-local address: it may be any text.
 ADDRESS = re.compile(r"([0-9.]+)(?::([0-9]{1,5}))?|\[([0-9A-Fa-f:.]+)\](?::([0-9]{1,5}))?|([0-9A-Fa-f:.]+)")
@@ -83,7 +83,8 @@ class Forwarded:
         """
         client = None
         for text in reversed(chain.rsplit(",", LONGEST_CHAIN)[-LONGEST_CHAIN:]):
-            address = _read_address(text.strip())
+            text = text.strip()
+            address = _read_address(text) if len(text) <= LONGEST_ADDRESS else None
             if address is None:
                 break
             client = address
@@ -99,9 +100,10 @@ class Forwarded:
         return any(address in network for network in self._networks)
 
 
+@functools.lru_cache(REMEMBERED)
 def _read_address(text: str) -> tuple[str, str] | None:
     """Return an address and its port, which may be empty; None for anything else, like "unknown"."""
-    match = ADDRESS.fullmatch(text) if len(text) <= LONGEST_ADDRESS else None
+    match = ADDRESS.fullmatch(text)
     if match is None:
         return None
     port = match[2] or match[4] or ""
