@@ -394,7 +394,7 @@ def test_a_pool_limits_what_comes_with_headers_too(here: Here, connect: Connect)
     options = {"trusted_proxies": PROXY, "proxy_protocol": True, "spawn": 1}
     limited = here(who, handler_class=WSGIHandler, **options)
     waiting = [connect(limited) for _ in range(3)]
-    wait_for(lambda: limited.do(lambda: len(limited.served._headers._waiting)) == 3)
+    wait_for(lambda: limited.do(lambda: len(limited.served._proxy_headers._waiting)) == 3)
     for client in waiting:
         client.send(LINE + get("/who", "Connection: close"))
     assert [client.answer().status for client in waiting] == [200] * 3
@@ -407,7 +407,7 @@ def test_a_stop_ends_what_waits_for_its_header(connect: Connect, patched: None) 
     ).__enter__()
     sid_of(connect(stopping, first=LINE).ask(get(f"{OPEN}polling")))
     silent, late = connect(stopping, first=LINE[:5]), connect(stopping)
-    wait_for(lambda: stopping.do(lambda: len(stopping.served._headers._waiting)) == 2)
+    wait_for(lambda: stopping.do(lambda: len(stopping.served._proxy_headers._waiting)) == 2)
     stopping.do(stopping.served._stop_event.set)
     wait_for(lambda: engine.is_ending)
     assert late.send(LINE + get("/who")).read() == b""
@@ -424,5 +424,5 @@ def test_proxy_headers_from_nobody_are_an_error(here: Here) -> None:
 
 def test_without_trust_nothing_of_it_is_there(here: Here) -> None:
     served = here(who).served
-    assert (served._headers, served._forwarded) == (None, None)
+    assert (served._proxy_headers, served._forwarded) == (None, None)
     assert "webpy_socketio.forwarded" not in served.environ

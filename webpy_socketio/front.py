@@ -122,7 +122,7 @@ class Front:
         if environ.get(ROUTINE) and code in ("101", "200"):
             return
         line = f"{request.method} {request.path.decode()}{'?' if request.query else ''}{request.query} HTTP/1.1"
-        client = environ.get("REMOTE_ADDR") or "-"
+        client = printable(environ.get("REMOTE_ADDR") or "-")
         moment = time.strftime("%Y-%m-%d %H:%M:%S")
         self._server.log.write(f'{client} - - [{moment}] "{printable(line)}" {code} {size} -\n')
 

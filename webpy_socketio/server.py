@@ -69,7 +69,9 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
         self.environ[DOOR] = self._running.door
         if self._forwarded is not None:
             self.environ[FORWARDED] = self._forwarded
-        self._headers = ProxyHeaders(self._running.node.hub, self._serve_proxied) if settings.proxy_protocol else None
+        self._proxy_headers = (
+            ProxyHeaders(self._running.node.hub, self._serve_proxied) if settings.proxy_protocol else None
+        )
         self._stopping = False
         # A handler of somebody else's sees every request, as it would with gevent's own server.
         is_ours = self.handler_class is SocketIOHandler
@@ -91,8 +93,8 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
 
     def do_handle(self, *args: Any) -> None:
         """Have a connection served; of a proxy's, the PROXY header is read first."""
-        if self._headers is not None and len(args) == 2 and self._is_proxy(args[1]):
-            self._headers.expect(*args)
+        if self._proxy_headers is not None and len(args) == 2 and self._is_proxy(args[1]):
+            self._proxy_headers.expect(*args)
         else:
             self._serve(*args)
 
@@ -155,8 +157,8 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
                 gevent.sleep(0.01)
         if not all(part.is_quiet for part in served):
             logger.warning("stopped after %s seconds, though handlers were still running", seconds)
-        if self._headers is not None:
-            self._headers.close()
+        if self._proxy_headers is not None:
+            self._proxy_headers.close()
         if self._front is not None:
             self._front.close()
         self._running.stop(seconds)
