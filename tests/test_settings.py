@@ -33,7 +33,7 @@ COUNTS = [
     "max_recovery_bytes",
     "max_recovery_clients",
 ]
-SWITCHES = ["allow_upgrades", "cors_credentials", "recovery"]
+SWITCHES = ["allow_upgrades", "cors_credentials", "recovery", "proxy_protocol"]
 
 
 # Where values come from
@@ -370,7 +370,7 @@ def test_no_log(value: str | None) -> None:
     [
         module.DEFAULT_LOG_FORMAT,
         "%(TIME)s %(TYPE)s %(MESSAGE)s",
-        "%(REMOTE_ADDR)s %(PATH_INFO)s %(QUERY_STRING)s %(SERVER_NAME)s",
+        "%(REMOTE_ADDR)s %(PATH_INFO)s %(QUERY_STRING)s %(SERVER_NAME)s %(PROXY_ADDR)s",
         "%(HTTP_USER_AGENT)s %(HTTP_X_ANYTHING)s",
         "100 %% of %(MESSAGE)r",
         "%(TYPE)-12s|%(MESSAGE).40s",
@@ -450,6 +450,7 @@ def test_every_kind_of_option_is_tried() -> None:
         "transports",
         "clients",
         "cors_origins",
+        "trusted_proxies",
         "cookie",
         *PATHS,
         "fd",

@@ -13,6 +13,7 @@ import gevent
 from gevent.pywsgi import WSGIServer
 from gevent.socket import socket as gevent_socket
 
+from .forwarded import FORWARDED
 from .handler import complete, set_no_delay
 from .hub import Hub
 from .logs import logger, printable
@@ -94,6 +95,8 @@ class Front:
         environ["wsgi.input_terminated"] = True
         if isinstance(address, tuple):
             environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = address[0], str(address[1])
+        if FORWARDED in environ:
+            environ[FORWARDED].apply(environ, address)
         return environ
 
     def answer(self, environ: dict[str, Any], name: str) -> Response | Callable[[], Response]:
@@ -138,13 +141,13 @@ class Front:
         else:
             server.do_handle(sock, address, early)
 
-    def log_answer(self, request: Request, environ: dict[str, Any], status: str, size: int, address: Any) -> None:
+    def log_answer(self, request: Request, environ: dict[str, Any], status: str, size: int) -> None:
         """Note an answer in the access log, as the HTTP server does, but not each packet that comes or goes."""
         code = status[:3]
         if environ.get(ROUTINE) and code in ("101", "200"):
             return
         line = f"{request.method} {request.path.decode()}{'?' if request.query else ''}{request.query} HTTP/1.1"
-        client = address[0] if isinstance(address, tuple) else printable(str(address)) or "-"
+        client = printable(environ.get("REMOTE_ADDR") or "-")
         moment = time.strftime("%Y-%m-%d %H:%M:%S")
         self._server.log.write(f'{client} - - [{moment}] "{printable(line)}" {code} {size} -\n')
 

@@ -12,6 +12,7 @@ from typing import Any
 from gevent.pywsgi import WSGIHandler
 from gevent.ssl import SSLSocket
 
+from .forwarded import FORWARDED
 from .logs import printable
 from .origins import Headers
 from .transports.probe import probe
@@ -27,6 +28,7 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
         self.socket: Any
         self.rfile: Any
         super().__init__(sock, address, server)
+        self._address = address
         self._connection: Connection | None = None
         self._corked: list[bytes] | None = None
         self.response_headers: list[tuple[bytes, bytes]] = []
@@ -39,6 +41,9 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
     def get_environ(self) -> dict[str, Any]:
         """The environ of a request, with the connection in it for who can use it."""
         environ: dict[str, Any] = super().get_environ()
+        if FORWARDED in environ:
+            environ[FORWARDED].apply(environ, self._address)
+            self.client_address = (environ.get("REMOTE_ADDR", ""), environ.get("REMOTE_PORT", ""))  # for the log
         # What is below the encryption shows that a client has hung up, but not that it only said that it would.
         self._connection = environ[KEY] = Connection(self.socket._sock)
         return environ
@@ -53,6 +58,11 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
         if self.environ["PATH_INFO"] == self.server.probe_path:
             self.application = probe
         super().run_application()
+
+    def handle_one_request(self) -> Any:
+        """Read and answer one request; whose it is, if it comes by a proxy, is only known when it has been read."""
+        self.client_address = self._address
+        return super().handle_one_request()
 
     def handle_one_response(self) -> None:
         """Answer one request; then let go of the connection if the answer was to switch protocols."""

@@ -18,13 +18,16 @@ from .certificates import IN_CONTEXT, choose_context
 from .doors import DOOR
 from .engineio import EngineIO
 from .errors import SettingsError
+from .forwarded import FORWARDED, Forwarded
 from .front import Front
 from .handler import SocketIOHandler
 from .listeners import UNIX, SocketFile, check_listening, choose_listener, explain, inherit, name_unix
 from .logs import logger
 from .node import Node
+from .settings import Settings
 from .startup import check_patched, read_settings, start_node
 from .transports.probe import NAME as PROBE
+from .transports.proxy_headers import ProxyHeaders
 from .wsgi import Door
 
 #: gevent-socketio's names of options that still have a meaning.
@@ -67,6 +70,7 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
         check_patched()
         settings_given, server_options = _sort(options)
         settings = read_settings(settings_given)
+        self._forwarded = _trust(settings)
         context = choose_context(settings, server_options.pop("ssl_context", None))
         if context is not None:
             server_options["ssl_context"] = context
@@ -77,6 +81,11 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
         self.environ[DOOR] = self._running.door
         #: Where a request is answered in pieces.
         self.probe_path = f"/{self._front_door().settings.resource}/{PROBE}"
+        if self._forwarded is not None:
+            self.environ[FORWARDED] = self._forwarded
+        self._proxy_headers = (
+            ProxyHeaders(self._running.node.hub, self._serve_proxied) if settings.proxy_protocol else None
+        )
         self._stopping = False
         # A handler of somebody else's sees every request, as it would with gevent's own server.
         is_ours = self.handler_class is SocketIOHandler
@@ -132,6 +141,25 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
         return _socket.socket(listener.family, listener.type, listener.proto, fileno=descriptor), address
 
     def do_handle(self, *args: Any) -> None:
+        """Have a connection served; of a proxy's, the PROXY header is read first."""
+        if self._proxy_headers is not None and len(args) == 2 and self._is_proxy(args[1]):
+            self._proxy_headers.expect(*args)
+        else:
+            self._serve(*args)
+
+    def _is_proxy(self, address: Any) -> bool:
+        return self._forwarded is not None and self._forwarded.is_trusted(address)
+
+    def _serve_proxied(self, sock: Any, address: Any) -> None:
+        """Have a connection served whose PROXY header has been read."""
+        if self.closed:
+            sock.close()
+        elif self._front is None and self.full():  # the option spawn limits it: wait for a place, but not in the loop
+            gevent.spawn(self._serve, sock, address)
+        else:
+            self._serve(sock, address)
+
+    def _serve(self, *args: Any) -> None:
         """Have a connection served, without a greenlet as long as that will do."""
         if self._front is None or len(args) > 2:
             super().do_handle(*args)
@@ -190,6 +218,8 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
                 gevent.sleep(0.01)
         if not all(part.is_quiet for part in served):
             logger.warning("stopped after %s seconds, though handlers were still running", seconds)
+        if self._proxy_headers is not None:
+            self._proxy_headers.close()
         if self._front is not None:
             self._front.close()
         self._running.stop(seconds)
@@ -210,6 +240,17 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
             raise SystemExit(1)
         logger.info("stopping; press Ctrl-C or signal again to stop at once")
         self._stop_event.set()
+
+
+def _trust(settings: Settings) -> Forwarded | None:
+    """What makes something of trusted proxies' headers, if there are any. Raises SettingsError if there must be."""
+    if settings.trusted_proxies:
+        return Forwarded(settings.trusted_proxies)
+    if settings.proxy_protocol:
+        raise SettingsError(
+            "proxy_protocol is on, but nobody is trusted to send PROXY headers: name the proxies in trusted_proxies"
+        )
+    return None
 
 
 def _sort(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import ipaddress
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -22,11 +23,14 @@ N = TypeVar("N", int, float)
 PREFIX = "SOCKETIO_"
 TRANSPORTS = ("polling", "websocket")
 CLIENTS = ("1-2", "3-4")
+#: Stands for the address of whoever comes by a Unix socket.
+UNIX = "unix"
 DEFAULT_LOG_FORMAT = '%(REMOTE_ADDR)s - - [%(TIME)s] "Socket.IO %(TYPE)s: %(MESSAGE)s"'
 LOG_FIELDS = ("TIME", "MESSAGE", "TYPE")
 ENVIRON_KEYS = (
     "REMOTE_ADDR", "REMOTE_PORT", "REQUEST_METHOD", "SCRIPT_NAME", "PATH_INFO", "QUERY_STRING", "CONTENT_TYPE",
     "CONTENT_LENGTH", "SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL", "SERVER_SOFTWARE", "REMOTE_USER",
+    "PROXY_ADDR",
 )  # fmt: skip
 
 
@@ -123,6 +127,20 @@ def _descriptor(value: Any) -> int | None:
     if number < 0:
         raise ValueError("must be the number of a descriptor, 0 or more")
     return number
+
+
+def _proxies(value: Any) -> tuple[str, ...]:
+    names = _names(value)
+    for name in names:
+        try:
+            if name != UNIX:
+                ipaddress.ip_network(name)
+        except ValueError as error:
+            raise ValueError(
+                f"{error}; a proxy is written like '10.0.0.7', a network like '10.0.0.0/8', and "
+                f"{UNIX!r} means whoever comes by a Unix socket"
+            ) from None
+    return names
 
 
 def _some_of(known: tuple[str, ...]) -> Callable[[Any], tuple[str, ...]]:
@@ -246,6 +264,11 @@ class Settings:
     cors_origins: tuple[str, ...] = _option((), _origins)
     #: Whether pages of other origins may send their cookies.
     cors_credentials: bool = _option(False, _switch)
+    #: Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses, networks like "10.0.0.0/8", and
+    #: "unix" for whoever comes by a Unix socket.
+    trusted_proxies: tuple[str, ...] = _option((), _proxies)
+    #: Whether these proxies begin each connection with a PROXY header, of version 1 or 2; only SocketIOServer reads it.
+    proxy_protocol: bool = _option(False, _switch)
     #: Name of a cookie holding the session id, for load balancers; None sets none.
     cookie: str | None = _option(None, _optional_text)
     #: Smallest polling response that is compressed, in bytes; 0 compresses none.

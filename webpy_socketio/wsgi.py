@@ -15,6 +15,7 @@ from .compression import choose_coding, compress
 from .engine.session import Session
 from .environs import check_handshake, compact_environ, wants_websocket
 from .errors import RequestRefused
+from .forwarded import FORWARDED, Forwarded
 from .hub import Hub
 from .logs import logger, printable
 from .origins import Headers, Origins
@@ -63,6 +64,7 @@ class Door:
         self._warned_of_transport = False
         self._refused_clients: set[str] = set()
         self._origins = Origins(hub.settings)
+        self._forwarded = Forwarded(hub.settings.trusted_proxies) if hub.settings.trusted_proxies else None
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """The door as a WSGI application of its own, to be mounted where Socket.IO shall answer."""
@@ -78,6 +80,8 @@ class Door:
         :param name: what follows Socket.IO's own path in the URL.
         :param surround: makes what shall surround the handlers of a client that connects with this request.
         """
+        if self._forwarded is not None and FORWARDED not in environ:
+            self._forwarded.apply_at_door(environ)
         script = find_script(name)
         if script is not None:
             return Answer(*serve_script(script, environ.get("QUERY_STRING", ""), environ))

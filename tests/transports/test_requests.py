@@ -40,7 +40,7 @@ class World:
         self.hub: Any = SimpleNamespace(runner=self.runner, settings=settings, deadlines=Deadlines())
         #: What was asked, and with which body.
         self.asked: list[tuple[str, str, bytes | None]] = []
-        self.logged: list[tuple[str, int, Any]] = []
+        self.logged: list[tuple[str, int]] = []
         self.taken_back: list[bytes] = []
         self.failures: list[str] = []
         #: Answers the requests of sessions; at once or by a function.
@@ -70,8 +70,8 @@ class World:
         self.taken_back.append(early)
         raw.close()
 
-    def log_answer(self, request: Request, environ: dict[str, Any], status: str, size: int, address: Any) -> None:
-        self.logged.append((status, size, address))
+    def log_answer(self, request: Request, environ: dict[str, Any], status: str, size: int) -> None:
+        self.logged.append((status, size))
 
     # The client.
 

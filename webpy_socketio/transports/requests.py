@@ -65,7 +65,7 @@ class Service(Protocol):
     def take_back(self, raw: _socket.socket, address: Any, early: bytes) -> None:
         """Take a connection, of which something has been read already, to the HTTP server."""
 
-    def log_answer(self, request: Request, environ: dict[str, Any], status: str, size: int, address: Any) -> None:
+    def log_answer(self, request: Request, environ: dict[str, Any], status: str, size: int) -> None:
         """Note an answer of so many bytes in the access log, if it is worth that."""
 
 
@@ -250,7 +250,7 @@ class HttpConnection:
         except OSError:
             self._broken(connection)
             return
-        self._service.log_answer(request, environ, response.status, len(data), self._address)
+        self._service.log_answer(request, environ, response.status, len(data))
         if is_out:
             self._sent(connection, is_switch, is_last)
         else:  # no other request is taken meanwhile, so that not more than one answer has to be kept
