@@ -8,7 +8,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,8 @@ def gunicorn(
 class Stayers:
     """A client by each way, which comes back whenever it loses its server."""
 
-    def __init__(self) -> None:
+    def __init__(self, ways: Sequence[str] = WAYS) -> None:
+        self.ways = ways
         self._queue: queue.Queue[tuple[str, str, Any]] = queue.Queue()
         self._unexpected: list[tuple[str, str, Any]] = []
 
@@ -55,7 +56,7 @@ class Stayers:
         """
         seen: dict[str, Any] = {}
         waiting, self._unexpected = self._unexpected, []
-        while len(seen) < len(WAYS):
+        while len(seen) < len(self.ways):
             way, happened, value = waiting.pop(0) if waiting else self._queue.get(timeout=seconds)
             if happened == what and way not in seen:
                 seen[way] = value
@@ -94,9 +95,9 @@ class OfficialStayers(Stayers):
 class PythonStayers(Stayers):
     """Clients of python-socketio."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__()
-        self._clients = [self._connect(way, url) for way in WAYS]
+    def __init__(self, url: str, ways: Sequence[str] = WAYS) -> None:
+        super().__init__(ways)
+        self._clients = [self._connect(way, url) for way in ways]
 
     def _connect(self, way: str, url: str) -> socketio.Client:
         client = socketio.Client(reconnection_delay=0.1, reconnection_delay_max=0.3)

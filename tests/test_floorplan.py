@@ -50,13 +50,15 @@ RANKS = {
     "handler": 75,
     "front": 76,
     "server": 77,
-    "testing": 78,
+    "testing": 78, "gunicorn_server": 78,
+    "worker": 79,
     "": 79,
 }  # fmt: skip
 PACKAGES = {"wire", "engine", "backplane", "transports"}
 MAY_USE_GEVENT = {"transports.streams", "transports.workers", "transports.polling", "transports.websocket",
                   "transports.requests",
-                  "transports.clock", "handler", "front", "server"}  # fmt: skip
+                  "transports.clock", "transports.borrowed", "farewell", "handler", "front", "server",
+                  "gunicorn_server", "worker"}  # fmt: skip
 LONGEST_MODULE = 350
 LONGEST_FUNCTION = 40
 

@@ -16,8 +16,8 @@ DOOR = "webpy_socketio.door"
 
 #: What is wrong with more than one process behind one address.
 SEVERAL_PROCESSES = (
-    "the server has more than one process: a long-polling client's requests must all come to the same one, and send and "
-    "broadcast reach the clients of one; start each with an address of its own and one worker (gunicorn -w 1), "
+    "the server has more than one process: a long-polling client's requests must all come to the same one, and send "
+    "and broadcast reach the clients of one; start each with an address of its own and one worker (gunicorn -w 1), "
     "behind a proxy that keeps every client with its process (see docs/deploy.rst)"
 )
 

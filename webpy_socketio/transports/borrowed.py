@@ -1,10 +1,10 @@
 """Where a request's raw connection is found, and how it is had from a server that does not know of us: gunicorn.
 
-Gunicorn's worker ``gevent`` puts the client's socket into the environ, and goes on using it: it writes the response that
-the application has started, and reads the next request. So it gets another one. Its socket object becomes one end of
-a pair, on which it finds the end of the connection after its response; that comes out at the other end, and goes to
-the client from there. So the response has passed through everything between the application and the client, and not a
-byte of gunicorn's comes after it.
+Gunicorn's worker ``gevent`` puts the client's socket into the environ, and goes on using it: it writes the response
+that the application has started, and reads the next request. So it gets another one. Its socket object becomes one end
+of a pair, where it finds the end of the connection after its response; that comes out at the other end, and goes to the
+client from there. So the response has passed through everything between the application and the client, and not a byte
+of gunicorn's comes after it.
 """
 
 from __future__ import annotations
