@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import queue
 import re
 import signal
@@ -24,7 +23,7 @@ import socketio
 from tests.clients.test_official import EXPECTED
 from tests.conformance.targets import require_node
 from tests.conformance.wire import frame
-from tests.hosting import OURS, PLAIN, WAYS, OfficialStayers, PythonStayers, Stayers, gunicorn
+from tests.hosting import OURS, PLAIN, WAYS, OfficialStayers, PythonStayers, Stayers, gunicorn, is_alive
 from tests.raw import RawClient, get
 from tests.serving import APPS, CLIENTS, Server, free_port, wait_for
 
@@ -93,7 +92,10 @@ def test_nobody_is_lost_when_workers_are_replaced_and_everybody_sees_the_end(
         assert server.process is not None
         server.process.send_signal(signal.SIGHUP)
         stayers.expect("disconnect")
-        assert stayers.expect("connect") == first
+        again = stayers.expect("connect")
+        # Gunicorn's own worker goes on accepting for up to a second. An upgrade that comes to it does not happen, and
+        # some have to come back twice.
+        assert again == first or (worker == PLAIN and again.keys() == first.keys())
         wait_for(lambda: not is_alive(former), QUICKLY[worker])
         assert worker_pid(server) != former
         wait_for(lambda: tell(server, stayers))
@@ -102,8 +104,7 @@ def test_nobody_is_lost_when_workers_are_replaced_and_everybody_sees_the_end(
         before = time.monotonic()
         assert server.signal(signal.SIGTERM) == 0
         assert time.monotonic() - before < QUICKLY[worker]
-        assert set(stayers.expect("disconnect").values()) <= {"transport close", "transport error"}
-    # Gunicorn's own worker goes on accepting for up to a second, so that some come back twice.
+        assert set(stayers.expect("disconnect").values()) <= {"transport close", "transport error", "server disconnect"}
     assert ends(server).count("server shutting down") == 2 * len(stayers.ways) or worker == PLAIN
     assert ends(server)[-len(stayers.ways) :] == ["server shutting down"] * len(stayers.ways)
     assert "Traceback" not in server.log
@@ -123,14 +124,6 @@ def make_stayers(clients: str, url: str) -> OfficialStayers | PythonStayers:
         return PythonStayers(url, WAYS[1:])  # by polling, it takes the end of a session for a farewell for ever
     require_node()
     return OfficialStayers(clients, url)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 @both_workers
@@ -229,7 +222,8 @@ def test_a_preloaded_application(start: Start, worker: str, is_patched: bool, tm
     config = tmp_path / "gunicorn.conf.py"
     config.write_text("from gevent import monkey\nmonkey.patch_all()\n" if is_patched else "")
     if worker == OURS and not is_patched:
-        assert "let gunicorn.conf.py begin with 'from gevent import monkey" in fail(start, "--preload")
+        advice = "let gunicorn.conf.py begin with 'from gevent import monkey"
+        assert advice in complaint(start, advice, "--preload")
         return
     server = start(worker, "--preload", "-c", str(config))
     with PythonStayers(server.url) as stayers:
@@ -256,22 +250,25 @@ def test_nothing_of_ours_is_there_before_the_fork() -> None:
 
 
 def test_a_wrong_setting_ends_gunicorn_with_a_word_and_no_traceback(start: Start) -> None:
-    assert "ping_interval" in fail(start, ping_interval="often")
+    said = complaint(start, "App failed to load", ping_interval="often")
+    assert "ping_interval" in said
+    assert "Traceback" not in said
 
 
 def test_a_second_address_is_refused(start: Start) -> None:
-    assert "SocketIOWorker listens at one address" in fail(start, "-b", f"127.0.0.1:{free_port()}")
+    said = complaint(start, "App failed to load", "-b", f"127.0.0.1:{free_port()}")
+    assert "SocketIOWorker listens at one address" in said
+    assert "Traceback" not in said
 
 
-def fail(start: Start, *options: str, **settings: Any) -> str:
+def complaint(start: Start, end: str, *options: str, **settings: Any) -> str:
     """Start our worker, which gives up, and return what it said. Gunicorn's master may have listened by then."""
-    with contextlib.suppress(RuntimeError):
+    try:
         server = start(OURS, *options, **settings)
-        assert server.process is not None
-        assert server.process.wait(10) != 0
-        assert "App failed to load" in server.log
-        assert "Traceback" not in server.log
-        return server.log
+    except RuntimeError as error:
+        return str(error)
+    wait_for(lambda: end in server.log, 10)
+    return server.log
 
 
 def test_a_page_in_the_making_is_finished_and_an_idle_connection_not_waited_for(start: Start) -> None:

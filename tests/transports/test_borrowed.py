@@ -10,13 +10,14 @@ from typing import Any
 
 import gevent
 import gevent.socket
+import gevent.ssl
 import pytest
 
 from webpy_socketio.transports.borrowed import GUNICORN, find_connection
 from webpy_socketio.transports.streams import KEY, Connection, Stream
 
 ACCEPTED = b"HTTP/1.1 101 Switching Protocols\r\nServer: gunicorn\r\nUpgrade: websocket\r\n"
-#: As gunicorn before 25 has it.
+#: As older gunicorn has it.
 WITH_A_BODY = b"Transfer-Encoding: chunked\r\ncontent-length: 0\r\n"
 
 
@@ -74,7 +75,7 @@ def test_it_is_found_once(world: World) -> None:
 
 
 def test_none_is_to_be_had_with_tls(world: World) -> None:
-    context = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # type: ignore[attr-defined]
+    context = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     encrypted = context.wrap_socket(world.server, do_handshake_on_connect=False)
     assert find_connection({GUNICORN: encrypted, "wsgi.input": io.BytesIO()}) is None

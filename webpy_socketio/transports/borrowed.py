@@ -21,7 +21,7 @@ from .streams import KEY, Connection, Stream
 GUNICORN = "gunicorn.socket"
 END_OF_HEAD = b"\r\n\r\n"
 SWITCH = b"HTTP/1.1 101 "
-#: Headers that tell of a body, which gunicorn before 25 sends with 101 too (RFC 9112, section 6.1; RFC 9110, 8.6).
+#: Headers that tell of a body, which older gunicorn sends with 101 too (RFC 9112, section 6.1; RFC 9110, section 8.6).
 OF_A_BODY = (b"transfer-encoding", b"content-length")
 
 
