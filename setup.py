@@ -40,6 +40,7 @@ setup(
             "pytest",
             "python-socketio[client]",
             "ruff",
+            "trustme",
         ],
     },
     classifiers=[

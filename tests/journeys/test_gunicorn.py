@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import queue
 import re
@@ -19,6 +20,7 @@ from typing import Any
 import pytest
 import requests
 import socketio
+import trustme
 
 from tests.clients.test_official import EXPECTED
 from tests.conformance.targets import require_node
@@ -33,6 +35,10 @@ UPGRADE = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 
            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")  # fmt: skip
 WEBSOCKET = "/socket.io/?EIO=4&transport=websocket"
 both_workers = pytest.mark.parametrize("worker", [PLAIN, OURS], ids=["plain", "ours"])
+#: WebSockets over TLS are the server's, not the worker's.
+with_tls = pytest.mark.skipif(
+    importlib.util.find_spec("webpy_socketio.certificates") is None, reason="no WebSockets over TLS yet"
+)
 Start = Callable[..., Server]
 
 
@@ -210,7 +216,8 @@ def test_polls_of_clients_that_went_away_end_under_gunicorn_too(start: Start) ->
 
 @both_workers
 def test_several_workers_are_warned_of(start: Start, worker: str) -> None:
-    server = start(worker, "-w", "2")
+    # One that gets the signal while it starts would not notice, and be killed in the end.
+    server = start(worker, "-w", "2", "--graceful-timeout", "1")
     page(server, "/socket.io/?EIO=4&transport=polling")
     wait_for(lambda: "the server has more than one process" in server.log)
     assert server.log.count("the server has more than one process") <= 2
@@ -244,6 +251,31 @@ def test_nothing_of_ours_is_there_before_the_fork() -> None:
         "assert gevent._hub_local.get_hub_if_exists() is None\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=APPS, check=True)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the certificate and the key of 127.0.0.1, and the certificate of who vouches for it."""
+    directory, authority = tmp_path_factory.mktemp("tls"), trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    issued.private_key_pem.write_to_path(directory / "key.pem")
+    issued.cert_chain_pems[0].write_to_path(directory / "cert.pem")
+    authority.cert_pem.write_to_path(directory / "ca.pem")
+    return directory
+
+
+@pytest.mark.parametrize(
+    ("worker", "transport"), [(PLAIN, "polling"), (OURS, "polling"), pytest.param(OURS, "websocket", marks=with_tls)]
+)
+def test_gunicorns_encryption(start: Start, authority: Path, worker: str, transport: str) -> None:
+    files = ("--certfile", str(authority / "cert.pem"), "--keyfile", str(authority / "key.pem"))
+    server = start(worker, *files)
+    with requests.Session() as session:
+        session.trust_env = False  # a bundle that the environment names would come before this
+        session.verify = str(authority / "ca.pem")
+        with socketio.SimpleClient(http_session=session) as client:
+            client.connect(server.url.replace("http:", "https:"), transports=[transport])
+            assert client.call("message", "secret") == "secret"
 
 
 # What only our worker does.
