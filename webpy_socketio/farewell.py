@@ -13,6 +13,8 @@ from .logs import logger
 
 #: Sent to end a process, by the operator or by the server's own parent.
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+#: Seconds; gunicorn's worker accepts for up to one more after the signal, and who is told earlier comes back to it.
+STILL_ACCEPTING = 1.2
 
 
 class Part(Protocol):
@@ -40,8 +42,8 @@ def drain(parts: Sequence[Part], seconds: float) -> None:
 def promise(part: Part, seconds: float) -> None:
     """Have everything end before the process does, whoever ends it.
 
-    It begins with the signal, if a server handles that: servers wait for the requests that are being answered, and a
-    held poll may last. Without one it begins when the interpreter ends.
+    It begins when the interpreter ends, or soon after the signal if a server handles that: servers wait for the requests
+    that are being answered, and a held poll may last.
     """
     atexit.register(drain, (part,), seconds)
     hub = gevent.get_hub()
@@ -50,7 +52,11 @@ def promise(part: Part, seconds: float) -> None:
     for number in SIGNALS:
         former = signal.getsignal(number)
         if callable(former):
-            _precede(number, former, lambda: hub.loop.run_callback_threadsafe(part.drain))
+            _precede(number, former, lambda: hub.loop.run_callback_threadsafe(_drain_soon, part))
+
+
+def _drain_soon(part: Part) -> None:
+    gevent.spawn_later(STILL_ACCEPTING, part.drain)
 
 
 def _precede(number: int, former: Any, begin: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import gevent
 from gevent.event import Event
+from gevent.monkey import is_module_patched
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.ggevent import GeventWorker
 
@@ -36,8 +37,9 @@ class SocketIOWorker(GeventWorker):  # type: ignore[misc]
 
     def patch(self) -> None:
         """Patch the process, and have imported anew what came before that."""
+        is_late = not is_module_patched("threading")
         super().patch()
-        if not self.cfg.preload_app:
+        if is_late and not self.cfg.preload_app:
             for name in [name for name in sys.modules if name.partition(".")[0] in IMPORTED_EARLY]:
                 del sys.modules[name]
 

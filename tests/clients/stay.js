@@ -5,13 +5,17 @@
 const [, , library, url] = process.argv;
 const client = require(library);
 const io = client.io || client; // before 3.0 the package was the function itself
+const delay = require("node:timers/promises").setTimeout;
 const WAYS = ["polling", "websocket", "polling,websocket"];
 const say = (way, what, value) => console.log(JSON.stringify({ way, what, value }));
 
 async function settled(way, socket) {
   const engine = socket.io.engine;
   const wanted = way.split(",").pop();
-  if (engine.transport.name !== wanted) await new Promise((resolve) => engine.once("upgrade", resolve));
+  if (engine.transport.name !== wanted) {
+    // It may fail, even before the connection is there, if the server was replaced just now.
+    await Promise.race([new Promise((resolve) => engine.once("upgrade", resolve)), delay(1000)]);
+  }
   return engine.transport.name;
 }
 
