@@ -42,8 +42,8 @@ def drain(parts: Sequence[Part], seconds: float) -> None:
 def promise(part: Part, seconds: float) -> None:
     """Have everything end before the process does, whoever ends it.
 
-    It begins when the interpreter ends, or soon after the signal if a server handles that: servers wait for the requests
-    that are being answered, and a held poll may last.
+    It begins when the interpreter ends, or soon after the signal if a server handles that: servers wait for the
+    requests that are being answered, and a held poll may last.
     """
     atexit.register(drain, (part,), seconds)
     hub = gevent.get_hub()

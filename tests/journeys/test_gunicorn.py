@@ -99,8 +99,8 @@ def test_nobody_is_lost_when_workers_are_replaced_and_everybody_sees_the_end(
         server.process.send_signal(signal.SIGHUP)
         stayers.expect("disconnect")
         again = stayers.expect("connect")
-        # Gunicorn's own worker goes on accepting for up to a second. An upgrade that comes to it does not happen, and
-        # some have to come back twice.
+        # Gunicorn's own worker goes on accepting for up to a second, beside the next. An upgrade that comes to the
+        # wrong one does not happen.
         assert again == first or (worker == PLAIN and again.keys() == first.keys())
         wait_for(lambda: not is_alive(former), QUICKLY[worker])
         assert worker_pid(server) != former
