@@ -30,10 +30,13 @@ setup(
     package_data={"webpy_socketio": ["py.typed", "static/*.js"], "webpy_socketio.templates": ["*.html"]},
     install_requires=["web.py>=0.62", "gevent>=24.2", "websockets>=14", "orjson>=3.10", "Mako>=1.2"],
     extras_require={
+        "gunicorn": ["gunicorn[gevent]>=23"],
         "reload": ["watchfiles"],
         "test": [
             "build",
+            "circus",
             "cryptography",
+            "gunicorn[gevent]>=23",
             "hypothesis",
             "mypy",
             "playwright",

@@ -58,6 +58,15 @@ class RawClient:
         """So many bytes."""
         return self._file.read(size)
 
+    def read_until(self, mark: bytes) -> bytes:
+        """Everything up to a mark, and with it."""
+        data = b""
+        while mark not in data:
+            byte = self._file.read(1)
+            assert byte, data
+            data += byte
+        return data
+
     def close(self) -> None:
         """Hang up."""
         self._file.close()

@@ -284,7 +284,7 @@ def test_tls_comes_behind_the_header(connect: Connect, tmp_path: Path, monkeypat
         return client
 
     with serve("who", trusted_proxies=PROXY, proxy_protocol=1) as running:
-        for way in (by_page, by_polling):
+        for way in WAYS:
             for header in (LINE, BINARY):
                 assert way(encrypt(connect(running, first=header))) == [CLIENT, CLIENT, "https", "4711", PROXY]
             client = connect(running, STRANGER)

@@ -16,7 +16,6 @@ import socketio
 from tests.raw import RawClient, get
 from tests.serving import APPS, Server, free_port, serve_by_name, wait_for
 from webpy_socketio.cli import main
-from webpy_socketio.settings import OPTIONS
 
 PATCHED = """
 from gevent import monkey
@@ -26,8 +25,6 @@ def application(environ, start_response):
     start_response("200 OK", [("Content-Type", "application/json")])
     return [json.dumps([PATCHED, sys.flags.dev_mode]).encode()]
 """
-needs_unix = pytest.mark.skipif("unix" not in OPTIONS, reason="there is no setting unix yet")
-needs_tls = pytest.mark.skipif("certfile" not in OPTIONS, reason="there is no setting certfile yet")
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +175,6 @@ def test_it_serves_on_a_descriptor() -> None:
             assert process.wait(10) == 0
 
 
-@needs_unix
 def test_it_serves_on_a_unix_socket(tmp_path: Path) -> None:
     path = tmp_path / "app.sock"
     command = [sys.executable, "-m", "webpy_socketio", "serve", "plain", "--unix", str(path)]
@@ -193,7 +189,6 @@ def test_it_serves_on_a_unix_socket(tmp_path: Path) -> None:
         assert process.wait(10) == 0
 
 
-@needs_tls
 def test_it_serves_with_tls(tmp_path: Path) -> None:
     import trustme
 

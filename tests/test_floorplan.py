@@ -41,10 +41,10 @@ RANKS = {
     "transports.probe": 60,
     "transports.streams": 60, "transports.workers": 60, "transports.http": 60,
     "transports.polling": 61, "transports.websocket": 61, "transports.requests": 61, "transports.tls": 61,
-    "transports.proxy_headers": 61,
+    "transports.proxy_headers": 61, "transports.borrowed": 61,
     "transports.clock": 62,
     "compression": 69,
-    "environs": 70, "origins": 70, "scripts": 70, "forwarded": 70,
+    "environs": 70, "origins": 70, "scripts": 70, "forwarded": 70, "farewell": 70,
     "wsgi": 71,
     "startup": 72, "listeners": 72, "certificates": 72,
     "doors": 73,
@@ -52,7 +52,8 @@ RANKS = {
     "handler": 75,
     "front": 76,
     "server": 77,
-    "testing": 78,
+    "testing": 78, "gunicorn_server": 78,
+    "worker": 79,
     "": 79,
     "applications": 79, "processes": 79,
     "serving": 80, "reloading": 80,
@@ -67,7 +68,8 @@ RANKS = {
 PACKAGES = {"wire", "engine", "backplane", "transports", "doctor"}
 MAY_USE_GEVENT = {"transports.streams", "transports.workers", "transports.polling", "transports.websocket",
                   "transports.requests", "transports.tls", "transports.clock", "transports.probe",
-                  "certificates", "handler", "front", "server"}  # fmt: skip
+                  "transports.borrowed", "certificates", "farewell", "handler", "front", "server",
+                  "gunicorn_server", "worker"}  # fmt: skip
 LONGEST_MODULE = 350
 LONGEST_FUNCTION = 40
 

@@ -51,6 +51,8 @@ def page(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[by
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ServerHere]]:
     """Runs an application; the path is Socket.IO's unless said otherwise."""
     monkeypatch.setattr(server, "check_patched", lambda: None)  # the threads of this process are real
+    monkeypatch.setattr(doors, "check_patched", lambda: None)
+    monkeypatch.setattr(doors, "promise", lambda *_: None)  # the server does not last as long as this process
     monkeypatch.setattr(doors, "_default", None)
     with contextlib.ExitStack() as stack:
 

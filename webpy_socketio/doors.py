@@ -6,11 +6,20 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from .errors import SettingsError
-from .startup import read_settings, start_node
+from .farewell import promise
+from .logs import logger
+from .startup import check_patched, read_settings, start_node
 from .wsgi import Door
 
 #: The environ's key under which a server that has a door of its own puts it.
 DOOR = "webpy_socketio.door"
+
+#: What is wrong with more than one process behind one address.
+SEVERAL_PROCESSES = (
+    "the server has more than one process: a long-polling client's requests must all come to the same one, and send "
+    "and broadcast reach the clients of one; start each with an address of its own and one worker (gunicorn -w 1), "
+    "behind a proxy that keeps every client with its process (see docs/deploy.rst)"
+)
 
 #: A WSGI application.
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -19,14 +28,26 @@ _default: Door | None = None
 
 
 def door_of(environ: Mapping[str, Any]) -> Door:
-    """Return the door of the server that a request came in by; under another server, one for the whole process."""
+    """Return the door of the server that a request came in by; under another server, one for the whole process.
+
+    That is made with the first request, so that nothing of it is there when the server forks.
+    """
     global _default
     door = environ.get(DOOR)
     if isinstance(door, Door):
         return door
     if _default is None:
-        _default = start_node(read_settings({})).door
+        _default = _open_default(environ)
     return _default
+
+
+def _open_default(environ: Mapping[str, Any]) -> Door:
+    check_patched()
+    if environ.get("wsgi.multiprocess"):
+        logger.warning(SEVERAL_PROCESSES)
+    running = start_node(read_settings({}))
+    promise(running.node, running.node.hub.settings.stop_timeout)
+    return running.door
 
 
 def is_under(environ: Mapping[str, Any], resource: str) -> bool:

@@ -14,7 +14,7 @@ from gevent.pywsgi import WSGIServer
 from gevent.socket import socket as gevent_socket
 
 from .forwarded import FORWARDED
-from .handler import complete, set_no_delay
+from .handler import SocketIOHandler, complete, set_no_delay
 from .hub import Hub
 from .logs import logger, printable
 from .transports.http import Request
@@ -37,6 +37,9 @@ BODILESS = (101, 204, 304)
 
 class Front:
     """Serves the requests for Socket.IO of one server; see the contract of Service."""
+
+    #: The one that it relieves; another one sees every request.
+    handler_class: type[SocketIOHandler] = SocketIOHandler
 
     def __init__(self, server: WSGIServer, door: Door) -> None:
         self._server = server
@@ -143,13 +146,15 @@ class Front:
 
     def log_answer(self, request: Request, environ: dict[str, Any], status: str, size: int) -> None:
         """Note an answer in the access log, as the HTTP server does, but not each packet that comes or goes."""
-        code = status[:3]
-        if environ.get(ROUTINE) and code in ("101", "200"):
-            return
+        if not (environ.get(ROUTINE) and status[:3] in ("101", "200")):
+            self.write_log(request, environ, status, size)
+
+    def write_log(self, request: Request, environ: dict[str, Any], status: str, size: int) -> None:
+        """Write a line into the access log."""
         line = f"{request.method} {request.path.decode()}{'?' if request.query else ''}{request.query} HTTP/1.1"
         client = printable(environ.get("REMOTE_ADDR") or "-")
         moment = time.strftime("%Y-%m-%d %H:%M:%S")
-        self._server.log.write(f'{client} - - [{moment}] "{printable(line)}" {code} {size} -\n')
+        self._server.log.write(f'{client} - - [{moment}] "{printable(line)}" {status[:3]} {size} -\n')
 
 
 class _Started:

@@ -102,7 +102,11 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
         """Write the access log, but not a line for each packet that comes or goes."""
         environ = getattr(self, "environ", None) or {}  # there is none of a request that could not be read
         if not (environ.get(ROUTINE) and self.code in (101, 200)):
-            super().log_request()
+            self.write_log()
+
+    def write_log(self) -> None:
+        """Write a line into the access log."""
+        super().log_request()
 
     def _handle_client_error(self, ex: Exception) -> Any:
         """Answer a request that cannot be read; a client that went away meanwhile is not worth a word."""

@@ -18,12 +18,12 @@ from .certificates import IN_CONTEXT, choose_context
 from .doors import DOOR
 from .engineio import EngineIO
 from .errors import SettingsError
+from .farewell import Part, drain
 from .forwarded import FORWARDED, Forwarded
 from .front import Front
 from .handler import SocketIOHandler
 from .listeners import UNIX, SocketFile, check_listening, choose_listener, explain, inherit, name_unix
 from .logs import logger
-from .node import Node
 from .settings import Settings
 from .startup import check_patched, read_settings, start_node
 from .transports.probe import NAME as PROBE
@@ -57,6 +57,7 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
     """
 
     handler_class = SocketIOHandler
+    front_class = Front
     socket: Any
     _file: SocketFile | None = None
 
@@ -88,8 +89,8 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
         )
         self._stopping = False
         # A handler of somebody else's sees every request, as it would with gevent's own server.
-        is_ours = self.handler_class is SocketIOHandler
-        self._front = Front(self, self._front_door()) if is_ours else None
+        is_ours = self.handler_class is self.front_class.handler_class
+        self._front = self.front_class(self, self._front_door()) if is_ours else None
 
     def _front_door(self) -> Door:
         return self.application.door if isinstance(self.application, EngineIO) else self._running.door
@@ -205,25 +206,22 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
         if self._stopping:
             return
         self._stopping = True
-        node = self._running.node
-        seconds = node.hub.settings.stop_timeout if timeout is None else timeout
+        seconds = self._running.node.hub.settings.stop_timeout if timeout is None else timeout
         self.close()
-        served: list[Node | EngineIO] = [node]
-        if isinstance(self.application, EngineIO):
-            served.append(self.application)
-        for part in served:
-            part.drain()
-        with gevent.Timeout(seconds, False):
-            while not all(part.is_quiet for part in served):
-                gevent.sleep(0.01)
-        if not all(part.is_quiet for part in served):
-            logger.warning("stopped after %s seconds, though handlers were still running", seconds)
+        drain(self._parts(), seconds)
         if self._proxy_headers is not None:
             self._proxy_headers.close()
         if self._front is not None:
             self._front.close()
         self._running.stop(seconds)
         super().stop(timeout=0.1)
+
+    def _parts(self) -> list[Part]:
+        """What has to come to an end before the server does."""
+        parts: list[Part] = [self._running.node]
+        if isinstance(self.application, EngineIO):
+            parts.append(self.application)
+        return parts
 
     def _place(self) -> str:
         """Where to reach this server, for people."""

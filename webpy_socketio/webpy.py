@@ -14,7 +14,7 @@ import web
 
 from .doors import door_of
 from .logs import logger
-from .transports.streams import find_connection
+from .transports.borrowed import find_connection
 from .wsgi import Answer, Door, Later
 
 
@@ -60,7 +60,7 @@ class SocketIOView:
         if isinstance(answer, Answer):
             return _give(answer)
         connection = find_connection(environ)
-        if connection is None:
+        if connection is None or not connection.defers:
             return _give_later(answer)
         connection.later = answer
         return b""

@@ -22,9 +22,10 @@ from .origins import Headers, Origins
 from .reasons import TRANSPORT_ERROR
 from .runner import Scope
 from .scripts import find_script, serve_script
+from .transports.borrowed import find_connection
 from .transports.clock import Clock
 from .transports.polling import OK, Polling, PollResult
-from .transports.streams import Connection, Stream, find_connection
+from .transports.streams import Connection, Stream
 from .transports.websocket import WebSocket
 from .wire import jsonp
 from .wire.dialects import Dialect, find_dialect
@@ -127,8 +128,9 @@ class Door:
         if transport == "websocket" and connection is None:
             if not self._warned_of_transport:
                 self._warned_of_transport = True
-                logger.warning("WebSocket is not offered: this server does not give its connections away; "
-                               "run the application with SocketIOServer, or keep long-polling")  # fmt: skip
+                logger.warning("WebSocket is not offered: this server does not give its connections away; run the "
+                               "application with SocketIOServer, or with gunicorn's worker gevent and TLS in a proxy, "
+                               "or keep long-polling")  # fmt: skip
             raise RequestRefused(0, "Transport unknown")
         return transport
 
@@ -225,7 +227,7 @@ class Door:
             """There is no WebSocket yet that could be dismissed."""
 
         session.candidate = None if is_new else reserved
-        connection.taker, connection.on_failure = take, fail
+        connection.give_to(take, fail)
         return Answer("101 Switching Protocols", headers + self._origins.headers(environ))
 
     def _judge_candidate(self, session: Session, query: Mapping[str, str]) -> Dialect:

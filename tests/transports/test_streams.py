@@ -9,7 +9,7 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from webpy_socketio.transports.streams import KEY, Connection, Stream, find_connection
+from webpy_socketio.transports.streams import Connection, Stream
 
 
 class Pair:
@@ -120,15 +120,5 @@ def test_a_request_that_comes_early_is_no_end() -> None:
     assert not gone.is_set()
     assert ours.recv(100) == b"GET / HTTP/1.1"
     stop()
-    ours.close()
-    theirs.close()
-
-
-def test_find_connection() -> None:
-    ours, theirs = gevent.socket.socketpair()
-    connection = Connection(ours)
-    assert find_connection({KEY: connection}) is connection
-    assert find_connection({KEY: "something else"}) is None
-    assert find_connection({}) is None
     ours.close()
     theirs.close()

@@ -1,11 +1,11 @@
-"""Raw connections: where a request's is found, how it is taken over, and reading and writing one without a greenlet."""
+"""Raw connections: how one is taken over after a request, and reading and writing one without a greenlet."""
 
 from __future__ import annotations
 
 import _socket
 import contextlib
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -27,6 +27,9 @@ class Connection:
 
     __slots__ = ("_raw", "later", "on_failure", "taker")
 
+    #: Whether the server makes an answer that was put off, with ``later``.
+    defers = True
+
     def __init__(self, raw: _socket.socket) -> None:
         self._raw = raw
         #: Called with the connection and what was read too much, after the response has gone out.
@@ -35,6 +38,10 @@ class Connection:
         self.later: Callable[[], Any] | None = None
         #: Called if the response cannot be written.
         self.on_failure: Callable[[], None] | None = None
+
+    def give_to(self, taker: Callable[[Stream, bytes], None], on_failure: Callable[[], None]) -> None:
+        """Let somebody have the connection after the response, which switches protocols."""
+        self.taker, self.on_failure = taker, on_failure
 
     def watch_end(self, gone: Callable[[], None]) -> Callable[[], None]:
         """Have ``gone`` called if the client hangs up while its request is held; return what ends the watch."""
@@ -187,12 +194,6 @@ class Stream:
             self._writer.stop()
             self._writer.close()
             self._writer = None
-
-
-def find_connection(environ: Mapping[str, Any]) -> Connection | None:
-    """Return the raw connection of a request, or None if the server does not give it away."""
-    connection = environ.get(KEY)
-    return connection if isinstance(connection, Connection) else None
 
 
 def _close_late(reference: weakref.ref[Stream], now: float) -> None:
