@@ -340,7 +340,7 @@ def test_a_unix_socket(tmp_path: Path, start: Start) -> None:
     with socket.create_server(("127.0.0.1", port)):
         command = [sys.executable, "-m", "gunicorn", "-k", OURS, "-b", f"unix:{path}", "hosted:application"]
         with Server(command, port, {"HOME": str(tmp_path)}, APPS) as server:
-            wait_for(path.exists, 10)
+            wait_for(lambda: "Listening at" in server.log, 10)
             client = RawClient(str(path))
             assert client.ask(get("/socket.io/?EIO=4&transport=polling")).status == 200
             client.close()
