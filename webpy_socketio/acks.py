@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -103,7 +102,7 @@ class PendingAcks:
         """Wait for one more, up to a time; return the id to send with the event."""
         ack_id = self._desk.next_id()
         self._pending[ack_id] = listener
-        self._desk.deadlines.add(until, _expire, (weakref.ref(self), ack_id))
+        self._desk.deadlines.add_weakly(until, PendingAcks.give_up, self, ack_id)
         return ack_id
 
     def resolve(self, ack_id: int) -> AckListener | None:
@@ -127,10 +126,3 @@ class PendingAcks:
 def answer_value(args: list[Any]) -> Any:
     """What an acknowledgement says: its one value, several as a list, or None for nothing."""
     return args[0] if len(args) == 1 else args or None
-
-
-def _expire(subject: tuple[weakref.ref[PendingAcks], int], now: float) -> None:
-    reference, ack_id = subject
-    pending = reference()
-    if pending is not None:
-        pending.give_up(ack_id)

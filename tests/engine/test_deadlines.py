@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import pytest
@@ -119,3 +120,23 @@ def test_everything_happens_once_and_in_order(times: list[int], clock: list[int]
         deadlines.expire(now)
         assert deadlines.next is None or deadlines.next > now
     assert [when for when, _ in log.entries] == sorted(times)
+
+
+def test_a_weak_deadline_calls_a_method_of_what_is_still_there() -> None:
+    deadlines, owner = Deadlines(), Log()
+    deadlines.add_weakly(1, Log.note, owner, "due", 7.0)
+    deadlines.expire(0.5)
+    assert owner.entries == []
+    deadlines.expire(1)
+    assert owner.entries == [("due", 7.0)]
+
+
+def test_a_weak_deadline_keeps_nothing_alive() -> None:
+    deadlines, owner = Deadlines(), Log()
+    entries = owner.entries
+    deadlines.add_weakly(1, Log.note, owner, "due", 7.0)
+    reference = weakref.ref(owner)
+    del owner
+    assert reference() is None
+    deadlines.expire(1)
+    assert entries == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import weakref
 from collections.abc import Callable
 from itertools import count
 from typing import Any
@@ -33,9 +34,23 @@ class Deadlines:
         if first and self.wake is not None:
             self.wake()
 
+    def add_weakly(self, when: float, method: Callable[..., object], owner: object, *args: Any) -> None:
+        """Have ``method(owner, *args)`` called at ``when``, unless the owner, which is not kept alive, is gone by then.
+
+        :param method: as its class has it, not bound to the owner.
+        """
+        self.add(when, _call_if_alive, (method, weakref.ref(owner), args))
+
     def expire(self, now: float) -> None:
         """Call everything that is due, earliest first."""
         heap = self._heap
         while heap and heap[0][0] <= now:
             _, _, action, subject = heapq.heappop(heap)
             action(subject, now)
+
+
+def _call_if_alive(subject: tuple[Callable[..., object], weakref.ref[Any], tuple[Any, ...]], now: float) -> None:
+    method, reference, args = subject
+    owner = reference()
+    if owner is not None:
+        method(owner, *args)

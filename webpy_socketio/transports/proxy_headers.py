@@ -83,7 +83,7 @@ class _Newcomer:
         self._stream = Stream(self._raw)
         self._stream.listen(self._readable)
         hub = owner.hub
-        hub.deadlines.add(hub.runner.now() + hub.settings.connect_timeout, _be_late, weakref.ref(self))
+        hub.deadlines.add_weakly(hub.runner.now() + hub.settings.connect_timeout, _Newcomer.be_late, self)
 
     def close(self) -> None:
         """Close it, if it still waits."""
@@ -135,12 +135,6 @@ class _Newcomer:
         if sock is not None:
             self._stream.release()
         return sock
-
-
-def _be_late(reference: weakref.ref[_Newcomer], now: float) -> None:
-    newcomer = reference()
-    if newcomer is not None:
-        newcomer.be_late()
 
 
 def _tell(header: Header, address: Any) -> ProxiedAddress:

@@ -11,7 +11,6 @@ import _socket
 import functools
 import io
 import re
-import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
@@ -193,7 +192,7 @@ class HttpConnection:
         hub = self._service.hub
         deadline = hub.runner.now() + hub.settings.connect_timeout
         self._expected = self._served
-        hub.deadlines.add(deadline, _expect_request, (weakref.ref(self), self._served))
+        hub.deadlines.add_weakly(deadline, HttpConnection.expect_request, self, self._served)
 
     def expect_request(self, served: int) -> None:
         """The time for the next request, after so many, is over."""
@@ -328,10 +327,3 @@ class _Body(io.RawIOBase):
         self.left -= len(data)
         buffer[: len(data)] = data
         return len(data)
-
-
-def _expect_request(subject: tuple[weakref.ref[HttpConnection], int], now: float) -> None:
-    reference, served = subject
-    connection = reference()
-    if connection is not None:
-        connection.expect_request(served)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import _socket
 import contextlib
-import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -150,7 +149,7 @@ class Stream:
         :param discard: takes what still arrives; without it, it is thrown away.
         """
         self.listen(discard or self._discard)
-        deadlines.add(now + LINGER, _close_late, weakref.ref(self))
+        deadlines.add_weakly(now + LINGER, Stream.close, self)
 
     def release(self) -> _socket.socket:
         """Give the socket away, open as it is."""
@@ -194,9 +193,3 @@ class Stream:
             self._writer.stop()
             self._writer.close()
             self._writer = None
-
-
-def _close_late(reference: weakref.ref[Stream], now: float) -> None:
-    stream = reference()
-    if stream is not None:
-        stream.close()

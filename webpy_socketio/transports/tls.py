@@ -5,7 +5,6 @@ from __future__ import annotations
 import _socket
 import contextlib
 import errno
-import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -143,7 +142,7 @@ class Handshake:
 
     def expire(self, deadlines: Deadlines, when: float) -> None:
         """Give up at this time."""
-        deadlines.add(when, _give_up, weakref.ref(self))
+        deadlines.add_weakly(when, Handshake.close, self, "it took too long")
 
     def close(self, why: object = "the server stops") -> None:
         """Close the connection, if the handshake is not done."""
@@ -181,9 +180,3 @@ class Handshake:
             self._watcher.stop()
             self._watcher.close()
             self._watcher = None
-
-
-def _give_up(reference: weakref.ref[Handshake], now: float) -> None:
-    handshake = reference()
-    if handshake is not None:
-        handshake.close("it took too long")
