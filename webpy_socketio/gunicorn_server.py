@@ -16,7 +16,7 @@ from .farewell import Part
 from .front import Front
 from .handler import SocketIOHandler
 from .server import SocketIOServer
-from .startup import check_patched
+from .startup import is_patched
 from .transports.http import Request
 from .transports.requests import Response
 from .transports.streams import Connection
@@ -153,12 +153,8 @@ class GunicornServer(SocketIOServer):
 
 def check_preloaded(worker: Worker) -> None:
     """Raise SettingsError if the master has loaded the application without gevent's patches."""
-    try:
-        check_patched()
-    except SettingsError:
-        if worker.cfg.preload_app:
-            raise SettingsError(
-                "with --preload the master loads the application, and web.py with it, so gevent's patches must come "
-                "before that: let gunicorn.conf.py begin with 'from gevent import monkey; monkey.patch_all()'"
-            ) from None
-        raise
+    if worker.cfg.preload_app and not is_patched():
+        raise SettingsError(
+            "with --preload the master loads the application, and web.py with it, so gevent's patches must come "
+            "before that: let gunicorn.conf.py begin with 'from gevent import monkey; monkey.patch_all()'"
+        )

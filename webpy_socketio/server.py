@@ -19,7 +19,7 @@ from .doors import DOOR
 from .engineio import EngineIO
 from .errors import SettingsError
 from .farewell import Part, drain
-from .forwarded import FORWARDED, Forwarded
+from .forwarded import FORWARDED
 from .front import Front
 from .handler import SocketIOHandler
 from .listeners import UNIX, SocketFile, check_listening, choose_listener, explain, inherit, name_unix
@@ -71,7 +71,7 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
         check_patched()
         settings_given, server_options = _sort(options)
         settings = read_settings(settings_given)
-        self._forwarded = _trust(settings)
+        _check_proxies(settings)
         context = choose_context(settings, server_options.pop("ssl_context", None))
         if context is not None:
             server_options["ssl_context"] = context
@@ -79,6 +79,7 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
             listener = choose_listener(settings, os.environ)
         super().__init__(listener, application, **server_options)
         self._running = start_node(settings)
+        self._forwarded = self._running.door.forwarded
         self.environ[DOOR] = self._running.door
         #: Where a request is answered in pieces.
         self.probe_path = f"/{self._front_door().settings.resource}/{PROBE}"
@@ -240,15 +241,12 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
         self._stop_event.set()
 
 
-def _trust(settings: Settings) -> Forwarded | None:
-    """What makes something of trusted proxies' headers, if there are any. Raises SettingsError if there must be."""
-    if settings.trusted_proxies:
-        return Forwarded(settings.trusted_proxies)
-    if settings.proxy_protocol:
+def _check_proxies(settings: Settings) -> None:
+    """Raise SettingsError if proxies are expected of which none is known."""
+    if settings.proxy_protocol and not settings.trusted_proxies:
         raise SettingsError(
             "proxy_protocol is on, but nobody is trusted to send PROXY headers: name the proxies in trusted_proxies"
         )
-    return None
 
 
 def _sort(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -65,7 +65,8 @@ class Door:
         self._warned_of_transport = False
         self._refused_clients: set[str] = set()
         self._origins = Origins(hub.settings)
-        self._forwarded = Forwarded(hub.settings.trusted_proxies) if hub.settings.trusted_proxies else None
+        #: What makes something of trusted proxies' headers, if there are any.
+        self.forwarded = Forwarded(hub.settings.trusted_proxies) if hub.settings.trusted_proxies else None
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """The door as a WSGI application of its own, to be mounted where Socket.IO shall answer."""
@@ -81,8 +82,8 @@ class Door:
         :param name: what follows Socket.IO's own path in the URL.
         :param surround: makes what shall surround the handlers of a client that connects with this request.
         """
-        if self._forwarded is not None and FORWARDED not in environ:
-            self._forwarded.apply_at_door(environ)
+        if self.forwarded is not None and FORWARDED not in environ:
+            self.forwarded.apply_at_door(environ)
         script = find_script(name)
         if script is not None:
             return Answer(*serve_script(script, environ.get("QUERY_STRING", ""), environ))

@@ -162,5 +162,3 @@ BROKEN = Cause(
     "the connection broke, or what came was no answer",
     "the error log of the proxy, or of the server, tells more",
 )
-
-CAUSES = tuple(value for value in globals().copy().values() if isinstance(value, Cause))

@@ -234,9 +234,12 @@ def _converse(visit: Visit) -> None:
 
 def _ask(client: PollingClient) -> None:
     client.post(QUESTION)
-    packets = client.get()
+    _expect_answer(repr(QUESTION), client.get())
+
+
+def _expect_answer(what: str, packets: list[str]) -> None:
     if not any(packet.startswith(ANSWER) for packet in packets):
-        raise Problem(BROKEN, f"{QUESTION!r} was answered {packets[:3]!r}")
+        raise Problem(BROKEN, f"{what} was answered {packets[:3]!r}")
 
 
 def check_held_poll(visit: Visit) -> str:
@@ -253,8 +256,7 @@ def check_held_poll(visit: Visit) -> str:
         except TimeoutError:
             raise Problem(HELD_BACK, f"nothing came within {watch.seconds:.0f} s") from None
         seconds = watch.seconds - posted
-    if not any(packet.startswith(ANSWER) for packet in packets):
-        raise Problem(BROKEN, f"a held poll was answered {packets[:3]!r}")
+    _expect_answer("a held poll", packets)
     if seconds > LATE:
         raise Problem(HELD_BACK, f"the answer came {seconds:.1f} s after what it tells of had been sent")
     return f"answered {seconds * 1000:.0f} ms after there was something to tell, in one piece"
