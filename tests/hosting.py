@@ -15,7 +15,7 @@ from typing import Any
 
 import socketio
 
-from tests.serving import APPS, CLIENTS, Server, free_port
+from tests.serving import APPS, CLIENTS, Server, free_port, settings_env
 
 PLAIN, OURS = "gevent", "webpy_socketio.worker.SocketIOWorker"
 WAYS = ("polling", "websocket", "polling,websocket")
@@ -31,8 +31,7 @@ def gunicorn(
     :param home: where gunicorn may write what it writes into the home directory.
     """
     port = free_port()
-    env = {f"SOCKETIO_{name.upper()}": str(value) for name, value in settings.items()}
-    env |= {"PYTHONUNBUFFERED": "1", "HOME": str(home)}
+    env = settings_env(settings) | {"PYTHONUNBUFFERED": "1", "HOME": str(home)}
     command = [sys.executable, "-m", "gunicorn", "-k", worker, "-b", f"127.0.0.1:{port}", *options, app]
     with Server(command, port, env, APPS) as server:
         yield server

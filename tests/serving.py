@@ -96,13 +96,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def settings_env(settings: Mapping[str, object]) -> dict[str, str]:
+    """The environment with which a server has these settings."""
+    return {f"SOCKETIO_{name.upper()}": str(value) for name, value in settings.items()}
+
+
 @contextlib.contextmanager
 def serve(app: str | Path, **settings: object) -> Iterator[Server]:
     """Run a Python program that serves on SOCKETIO_HOST and SOCKETIO_PORT; settings become SOCKETIO_<NAME>."""
     port = free_port()
     path = APPS / f"{app}.py" if isinstance(app, str) else app
-    env = {f"SOCKETIO_{name.upper()}": str(value) for name, value in settings.items()}
-    env |= {"SOCKETIO_HOST": "127.0.0.1", "SOCKETIO_PORT": str(port), "PYTHONUNBUFFERED": "1"}
+    env = settings_env(settings) | {"SOCKETIO_HOST": "127.0.0.1", "SOCKETIO_PORT": str(port), "PYTHONUNBUFFERED": "1"}
     with Server([sys.executable, str(path)], port, env) as server:
         yield server
 

@@ -20,7 +20,7 @@ from websockets.sync.client import connect as connect_websocket
 
 from tests.raw import RawClient, get, post, sid_of
 from tests.serving import Server, ServerHere, serve, wait_for
-from webpy_socketio import SettingsError, SocketIOServer, server
+from webpy_socketio import SettingsError, SocketIOServer
 from webpy_socketio.engineio import Client, EngineIO
 from webpy_socketio.wire.proxy_protocol import VERSION_2
 
@@ -328,27 +328,9 @@ class Engine(EngineIO):
 Here = Callable[..., ServerHere]
 
 
-@pytest.fixture
-def patched(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The threads of this process are real, which a server would not like."""
-    monkeypatch.setattr(server, "check_patched", lambda: None)
-
-
-@pytest.fixture
-def here(patched: None) -> Iterator[Here]:
-    """Serves in a thread."""
-    with contextlib.ExitStack() as stack:
-
-        def start(app: Any, listener: Any = ("127.0.0.1", 0), **options: Any) -> ServerHere:
-            options.setdefault("log", None)
-            return stack.enter_context(ServerHere(lambda: SocketIOServer(listener, app, **options), "/"))
-
-        yield start
-
-
 @pytest.mark.parametrize("names", [["unix"], ["10.0.0.1"], []])
 @pytest.mark.parametrize("proxy_protocol", [False, True])
-def test_by_a_unix_socket(here: Here, tmp_path: Path, names: list[str], proxy_protocol: bool) -> None:
+def test_by_a_unix_socket(serve_here: Here, tmp_path: Path, names: list[str], proxy_protocol: bool) -> None:
     if proxy_protocol and not names:
         return  # an error, see below
     path = str(tmp_path / "socket")
@@ -356,7 +338,7 @@ def test_by_a_unix_socket(here: Here, tmp_path: Path, names: list[str], proxy_pr
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
-        here(
+        serve_here(
             engine, gevent.socket.socket(fileno=listener.detach()), trusted_proxies=names, proxy_protocol=proxy_protocol
         )
     client = RawClient(path)
@@ -372,27 +354,27 @@ def test_by_a_unix_socket(here: Here, tmp_path: Path, names: list[str], proxy_pr
 
 
 def test_a_handler_class_of_somebody_elses_gets_what_headers_tell_but_not_what_requests_do(
-    here: Here, connect: Connect
+    serve_here: Here, connect: Connect
 ) -> None:
     engine = Engine(trusted_proxies=PROXY)
     options = {"handler_class": WSGIHandler, "trusted_proxies": PROXY}
-    introduced = here(engine, proxy_protocol=True, **options)
+    introduced = serve_here(engine, proxy_protocol=True, **options)
     assert json.loads(connect(introduced, first=LINE).ask(get("/who", *FORWARDED)).body) == [CLIENT, None]
     client = connect(introduced, first=UNKNOWN)
     sid_of(client.ask(get(f"{OPEN}polling", *FORWARDED)))
     assert wait_for(lambda: engine.requests)[0]["REMOTE_ADDR"] == PROXY
 
 
-def test_proxies_that_only_the_engine_trusts(here: Here, connect: Connect) -> None:
+def test_proxies_that_only_the_engine_trusts(serve_here: Here, connect: Connect) -> None:
     engine = Engine(trusted_proxies=PROXY)
-    client = connect(here(engine))
+    client = connect(serve_here(engine))
     sid_of(client.ask(get(f"{OPEN}polling", *FORWARDED)))
     assert wait_for(lambda: engine.requests)[0]["REMOTE_ADDR"] == CLIENT
 
 
-def test_a_pool_limits_what_comes_with_headers_too(here: Here, connect: Connect) -> None:
+def test_a_pool_limits_what_comes_with_headers_too(serve_here: Here, connect: Connect) -> None:
     options = {"trusted_proxies": PROXY, "proxy_protocol": True, "spawn": 1}
-    limited = here(who, handler_class=WSGIHandler, **options)
+    limited = serve_here(who, handler_class=WSGIHandler, **options)
     waiting = [connect(limited) for _ in range(3)]
     wait_for(lambda: limited.do(lambda: len(limited.served._proxy_headers._waiting)) == 3)
     for client in waiting:
@@ -417,12 +399,12 @@ def test_a_stop_ends_what_waits_for_its_header(connect: Connect, patched: None) 
     assert not stopping._thread.is_alive()
 
 
-def test_proxy_headers_from_nobody_are_an_error(here: Here) -> None:
+def test_proxy_headers_from_nobody_are_an_error(serve_here: Here) -> None:
     with pytest.raises(SettingsError, match=r"proxy_protocol is on, .* name the proxies in trusted_proxies"):
-        here(who, proxy_protocol=True)
+        serve_here(who, proxy_protocol=True)
 
 
-def test_without_trust_nothing_of_it_is_there(here: Here) -> None:
-    served = here(who).served
+def test_without_trust_nothing_of_it_is_there(serve_here: Here) -> None:
+    served = serve_here(who).served
     assert (served._proxy_headers, served._forwarded) == (None, None)
     assert "webpy_socketio.forwarded" not in served.environ

@@ -20,7 +20,7 @@ from gevent.pywsgi import WSGIHandler
 from tests.conformance.wire import TEXT, UPGRADE_HEADERS, Answer, frame
 from tests.raw import RawClient, get, make, post, sid_of
 from tests.serving import ServerHere, wait_for
-from webpy_socketio import SettingsError, SocketIOServer, server
+from webpy_socketio import SettingsError, SocketIOServer
 from webpy_socketio.engineio import Client, EngineIO
 from webpy_socketio.front import FAILED
 from webpy_socketio.reasons import TRANSPORT_CLOSE, TRANSPORT_ERROR
@@ -64,24 +64,6 @@ class Engine(EngineIO):
 
 
 @pytest.fixture
-def patched(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The threads of this process are real, which a server would not like."""
-    monkeypatch.setattr(server, "check_patched", lambda: None)
-
-
-@pytest.fixture
-def serve(patched: None) -> Iterator[Serve]:
-    """Runs an application with SocketIOServer."""
-    with contextlib.ExitStack() as stack:
-
-        def start(app: Any, listener: Any = ("127.0.0.1", 0), **options: Any) -> ServerHere:
-            options.setdefault("log", None)
-            return stack.enter_context(ServerHere(lambda: SocketIOServer(listener, app, **options), "/"))
-
-        yield start
-
-
-@pytest.fixture
 def connect() -> Iterator[Callable[[ServerHere], RawClient]]:
     """Connects to a server."""
     with contextlib.ExitStack() as stack:
@@ -103,9 +85,9 @@ def engine() -> Engine:
 
 
 @pytest.fixture
-def client(serve: Serve, connect: Connect, engine: Engine) -> RawClient:
+def client(serve_here: Serve, connect: Connect, engine: Engine) -> RawClient:
     """A client of that engine."""
-    return connect(serve(engine))
+    return connect(serve_here(engine))
 
 
 def session_of(client: RawClient) -> str:
@@ -150,7 +132,7 @@ def test_byte_by_byte(client: RawClient) -> None:
     assert [client.answer().body for _ in range(3)] == [b"ok", b"4slow", b"page /page b''"]
 
 
-def test_a_body_in_pieces(client: RawClient, serve: Serve) -> None:
+def test_a_body_in_pieces(client: RawClient, serve_here: Serve) -> None:
     where = session_of(client)
     body = b"4" + b"x" * 5000
     request = post(where, body)
@@ -177,8 +159,8 @@ def test_hanging_up_while_a_poll_is_held(client: RawClient, engine: Engine) -> N
     assert engine.reasons == [TRANSPORT_ERROR]
 
 
-def test_hanging_up_while_an_answer_is_on_its_way(serve: Serve, engine: Engine) -> None:
-    here = serve(engine)
+def test_hanging_up_while_an_answer_is_on_its_way(serve_here: Serve, engine: Engine) -> None:
+    here = serve_here(engine)
     client = RawClient(here.served.address)
     where = session_of(client)
     wait_for(lambda: engine.clients)
@@ -226,8 +208,8 @@ def test_frames_in_the_same_segment_as_the_upgrade(client: RawClient) -> None:
 # The times.
 
 
-def test_connections_that_bring_no_request_are_closed(serve: Serve, connect: Connect) -> None:
-    here = serve(Engine(connect_timeout=0.2))
+def test_connections_that_bring_no_request_are_closed(serve_here: Serve, connect: Connect) -> None:
+    here = serve_here(Engine(connect_timeout=0.2))
     silent, slow, polite = connect(here), connect(here), connect(here)
     slow.send(get(OPEN)[:20])
     assert polite.ask(get(OPEN + "&sid=x")).status == 400
@@ -368,13 +350,13 @@ def shape(answer: Answer) -> tuple[Any, ...]:
 
 
 @pytest.fixture
-def both(serve: Serve, connect: Connect) -> Callable[[Any], tuple[RawClient, RawClient]]:
+def both(serve_here: Serve, connect: Connect) -> Callable[[Any], tuple[RawClient, RawClient]]:
     """A client of a server with a front, and one of a server without."""
 
     def start(app: Any, **options: Any) -> tuple[RawClient, RawClient]:
-        old = serve(app, error_log=None, **options)
+        old = serve_here(app, error_log=None, **options)
         old.served._front = None
-        return connect(serve(app, error_log=None, **options)), connect(old)
+        return connect(serve_here(app, error_log=None, **options)), connect(old)
 
     return start
 
@@ -401,9 +383,9 @@ def test_whatever_the_application_does(both: Any, act: str) -> None:
     assert wild.closed == (["closed"] * 2 if act.startswith("close_it") else [])
 
 
-def test_middleware_sees_handshakes_but_not_the_polls_of_a_session(serve: Serve, connect: Connect) -> None:
+def test_middleware_sees_handshakes_but_not_the_polls_of_a_session(serve_here: Serve, connect: Connect) -> None:
     wild = Wild()
-    client = connect(serve(wild))
+    client = connect(serve_here(wild))
     where = f"{SOCKET_IO}&sid={sid_of(client.ask(get(SOCKET_IO)))}"
     assert client.ask(post(where, "40")).body == b"ok"
     assert client.ask(get(where)).body.startswith(b"40")
@@ -411,7 +393,7 @@ def test_middleware_sees_handshakes_but_not_the_polls_of_a_session(serve: Serve,
 
 
 @pytest.mark.parametrize("how", ["status", "error"])
-def test_a_websocket_that_middleware_prevents_leaves_no_session(serve: Serve, connect: Connect, how: str) -> None:
+def test_a_websocket_that_middleware_prevents_leaves_no_session(serve_here: Serve, connect: Connect, how: str) -> None:
     inner = SocketIOApp(page)
 
     def meddle(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
@@ -420,7 +402,7 @@ def test_a_websocket_that_middleware_prevents_leaves_no_session(serve: Serve, co
             raise RuntimeError("on purpose")
         return result
 
-    here = serve(meddle)
+    here = serve_here(meddle)
     answer = connect(here).ask(get(SOCKET_IO.replace("polling", "websocket"), *WEBSOCKET))
     assert answer.status == (200 if how == "status" else 500)
     hub = here.served._running.node.hub
@@ -428,9 +410,13 @@ def test_a_websocket_that_middleware_prevents_leaves_no_session(serve: Serve, co
 
 
 def test_an_error_of_the_door_is_answered(
-    serve: Serve, connect: Connect, engine: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    serve_here: Serve,
+    connect: Connect,
+    engine: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    client = connect(serve(engine))
+    client = connect(serve_here(engine))
     where = session_of(client)
 
     def fail(*args: Any) -> Any:
@@ -471,12 +457,12 @@ def test_the_environ_is_that_of_the_http_server(both: Any) -> None:
 
 
 def test_the_access_log_has_what_is_not_routine_in_the_format_of_the_http_server(
-    serve: Serve, connect: Connect
+    serve_here: Serve, connect: Connect
 ) -> None:
     lines = []
     for has_front in (True, False):
         log = io.StringIO()
-        here = serve(Engine(), log=log)
+        here = serve_here(Engine(), log=log)
         if not has_front:
             here.served._front = None
         client = connect(here)
@@ -503,24 +489,24 @@ def converse(client: RawClient) -> None:
     client.close()
 
 
-def test_a_unix_socket(serve: Serve, engine: Engine, tmp_path: Path) -> None:
+def test_a_unix_socket(serve_here: Serve, engine: Engine, tmp_path: Path) -> None:
     path = str(tmp_path / "socket")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
         log = io.StringIO()
-        serve(engine, gevent.socket.socket(fileno=listener.detach()), log=log)
+        serve_here(engine, gevent.socket.socket(fileno=listener.detach()), log=log)
         client = RawClient(path)
         assert client.ask(get(f"{OPEN}&sid=unknown")).status == 400
         wait_for(lambda: log.getvalue().startswith("- - - ["))
         converse(client)
 
 
-def test_ipv6(serve: Serve, connect: Connect, engine: Engine) -> None:
+def test_ipv6(serve_here: Serve, connect: Connect, engine: Engine) -> None:
     if not socket.has_ipv6:
         pytest.skip("no IPv6")
     try:
-        here = serve(engine, ("::1", 0))
+        here = serve_here(engine, ("::1", 0))
     except SettingsError:
         pytest.skip("no IPv6 here")
     client = RawClient(here.served.address[:2])
@@ -528,21 +514,23 @@ def test_ipv6(serve: Serve, connect: Connect, engine: Engine) -> None:
     assert engine.clients[0].request["REMOTE_ADDR"] == "::1"
 
 
-def test_a_handler_class_of_somebody_elses_sees_every_request(serve: Serve, connect: Connect, engine: Engine) -> None:
+def test_a_handler_class_of_somebody_elses_sees_every_request(
+    serve_here: Serve, connect: Connect, engine: Engine
+) -> None:
     seen: list[str] = []
 
     class Noting(WSGIHandler):  # type: ignore[misc]
         def log_request(self) -> None:
             seen.append(self.path)
 
-    client = connect(serve(engine, handler_class=Noting))
+    client = connect(serve_here(engine, handler_class=Noting))
     client.ask(get(OPEN))
     client.ask(get("/page"))
     assert seen == [OPEN, "/page"]
 
 
-def test_a_pool_limits_what_needs_greenlets(serve: Serve, connect: Connect, engine: Engine) -> None:
-    here = serve(engine, spawn=1)
+def test_a_pool_limits_what_needs_greenlets(serve_here: Serve, connect: Connect, engine: Engine) -> None:
+    here = serve_here(engine, spawn=1)
     clients = [connect(here) for _ in range(4)]
     where = [session_of(client) for client in clients]
     assert clients[0].ask(get("/page")).status == 200
@@ -554,8 +542,8 @@ def test_a_pool_limits_what_needs_greenlets(serve: Serve, connect: Connect, engi
     assert [client.answer().status for client in clients[1:3]] == [200, 200]
 
 
-def test_one_accept_at_a_time(serve: Serve, connect: Connect, engine: Engine) -> None:
-    here = serve(engine, environ={"wsgi.multiprocess": True})
+def test_one_accept_at_a_time(serve_here: Serve, connect: Connect, engine: Engine) -> None:
+    here = serve_here(engine, environ={"wsgi.multiprocess": True})
     assert here.served.max_accept == 1
     for client in [connect(here) for _ in range(5)]:
         converse(client)
@@ -612,8 +600,8 @@ def open_files() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-def test_nothing_is_left_of_five_hundred_connections(serve: Serve, engine: Engine) -> None:
-    here = serve(engine)
+def test_nothing_is_left_of_five_hundred_connections(serve_here: Serve, engine: Engine) -> None:
+    here = serve_here(engine)
     address = here.served.address
     RawClient(address).close()
     front = here.served._front

@@ -22,7 +22,7 @@ from tests.conformance.targets import miss
 from tests.conformance.wire import TEXT, UPGRADE_HEADERS, frame
 from tests.raw import RawClient, get, post, sid_of
 from tests.serving import APPS, ServerHere, free_port
-from webpy_socketio import SettingsError, SocketIOServer, server
+from webpy_socketio import SettingsError, SocketIOServer
 from webpy_socketio.engineio import Client, EngineIO
 from webpy_socketio.listeners import choose_listener, inherit, take_activated
 from webpy_socketio.settings import load_settings
@@ -43,12 +43,6 @@ def page(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[by
 
 def echo(client: Client, message: str | bytes) -> None:
     client.send(message)
-
-
-@pytest.fixture
-def patched(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The threads of this process are real, which a server would not like."""
-    monkeypatch.setattr(server, "check_patched", lambda: None)
 
 
 def make_server(listener: Any, **options: Any) -> SocketIOServer:

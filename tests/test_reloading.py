@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.hosting import is_alive
 from tests.serving import Server, serve_by_name, wait_for
 from webpy_socketio.cli import main
 
@@ -51,14 +51,6 @@ def project(tmp_path: Path) -> Iterator[Project]:
     with serve_by_name("worked_on", "--reload", cwd=tmp_path) as project.server:
         assert project.get() == "one"
         yield project
-
-
-def is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_a_change_is_served_and_no_request_is_refused_meanwhile(project: Project) -> None:

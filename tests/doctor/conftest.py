@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.conformance.targets import miss
+from tests.nginx.recipes import find_nginx
 from tests.serving import Server, free_port, serve_by_name
 
 #: What nginx needs to be told for Socket.IO, by the names that tests leave out or change.
@@ -70,9 +69,7 @@ def slow() -> Iterator[Server]:
 @pytest.fixture
 def nginx(tmp_path: Path) -> Iterator[StartNginx]:
     """Starts nginx."""
-    program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
-    if program is None:
-        miss("nginx is not installed")
+    program = find_nginx()
     with ExitStack() as stack:
 
         def start(
@@ -93,7 +90,7 @@ def nginx(tmp_path: Path) -> Iterator[StartNginx]:
                 "servers": servers,
                 "lines": lines,
             }
-            return stack.enter_context(_running(str(program), tmp_path, place))
+            return stack.enter_context(_running(program, tmp_path, place))
 
         yield start
 

@@ -66,12 +66,17 @@ class Nginx(Server):
         self.servers: tuple[Server, ...] = ()
 
 
-def command(directory: Path) -> list[str]:
-    """How nginx is called. Skips the test if there is none, or fails where it must be there."""
+def find_nginx() -> str:
+    """Where nginx is. Skips the test if there is none, or fails where it must be there."""
     program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         miss("nginx is not installed")
-    return [str(program), "-p", str(directory), "-c", "nginx.conf", "-e", "stderr"]
+    return str(program)
+
+
+def command(directory: Path) -> list[str]:
+    """How nginx is called."""
+    return [find_nginx(), "-p", str(directory), "-c", "nginx.conf", "-e", "stderr"]
 
 
 @contextmanager
