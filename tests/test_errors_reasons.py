@@ -54,7 +54,7 @@ def test_also_builtin(kind: type[Exception], builtin: type[Exception]) -> None:
 
 def test_client_errors_are_apart() -> None:
     theirs = {kind.__name__ for kind in ERRORS if issubclass(kind, ClientError)}
-    assert theirs == {"ClientError", "PacketError", "RequestRefused", "RuleBroken", "TransportMisused"}
+    assert theirs == {"ClientError", "LimitExceeded", "PacketError", "RequestRefused", "RuleBroken", "TransportMisused"}
     assert not issubclass(Refused, ClientError)
     assert issubclass(PacketError, ClientError)
 
@@ -95,6 +95,7 @@ def test_names() -> None:
         "client namespace disconnect",
         "server namespace disconnect",
         "slow",
+        "over limit",
     }
 
 
@@ -108,3 +109,16 @@ def test_reason(reason: Reason) -> None:
 def test_who_comes_back() -> None:
     staying = {reason.name for reason in REASONS if not reason.may_reconnect}
     assert staying == {"client namespace disconnect", "server namespace disconnect"}
+
+
+def test_codes_can_be_sent_and_tell_who_comes_back() -> None:
+    own = [reason for reason in REASONS if reason.code >= 4000]
+    assert len({reason.code for reason in REASONS}) == len(REASONS)
+    assert all((reason.code < 4100) is reason.may_reconnect for reason in own)
+    assert all(len(reason.sentence.encode()) <= 123 for reason in REASONS)  # RFC 6455, section 5.5
+
+
+def test_a_limit_is_named() -> None:
+    reason = reasons.over_limit("max_json_depth")
+    assert (reason.name, reason.code) == (reasons.OVER_LIMIT.name, reasons.OVER_LIMIT.code)
+    assert "max_json_depth" in reason.sentence

@@ -11,6 +11,7 @@ SocketIOError
 └── ClientError          a client's mistake; answered to it, never a traceback in the log
     ├── TransportMisused a legal packet in a place or direction that ends the connection
     ├── RequestRefused   an HTTP request that Engine.IO answers with an error code
+    ├── LimitExceeded    more than a limit allows; names the limit
     ├── RuleBroken       a readable packet that Socket.IO does not allow at this point; ends the connection
     └── PacketError      a packet that cannot be read; ends the connection
 """
@@ -90,6 +91,17 @@ class RequestRefused(ClientError):
 
 class PacketError(ClientError):
     """A packet or payload that cannot be read."""
+
+
+class LimitExceeded(ClientError):
+    """A client wants more than a limit allows.
+
+    :param limit: the name of the setting.
+    """
+
+    def __init__(self, limit: str, message: str) -> None:
+        super().__init__(f"{limit}: {message}")
+        self.limit = limit
 
 
 class RuleBroken(ClientError):

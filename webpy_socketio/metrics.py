@@ -8,7 +8,10 @@ from collections import Counter
 class Counters:
     """Totals since the start, by name; shared by everything that belongs to one hub."""
 
-    __slots__ = ("dropped_volatile", "ended", "expired_acks", "not_recovered", "opened", "recovered", "refused")
+    __slots__ = (
+        "dropped_volatile", "ended", "expired_acks", "limited", "not_recovered", "opened", "overflowed", "recovered",
+        "refused",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         #: Sessions opened.
@@ -17,6 +20,10 @@ class Counters:
         self.ended: Counter[str] = Counter()
         #: Requests refused, by Engine.IO's error code.
         self.refused: Counter[int] = Counter()
+        #: What clients wanted beyond a limit, by the name of the setting.
+        self.limited: Counter[str] = Counter()
+        #: Packets that found a client's outbox full, by the name of the policy that dealt with them.
+        self.overflowed: Counter[str] = Counter()
         #: Acknowledgements that clients never sent.
         self.expired_acks = 0
         #: Volatile events that were dropped, as their receivers were not ready.

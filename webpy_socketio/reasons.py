@@ -1,7 +1,9 @@
 """The catalogue of endings: why a connection, or one namespace of it, is over.
 
 The same name reaches ``socket.reason`` in ``on_disconnect``, the logs and the counters. Names are those of
-Socket.IO's own server where it has one, so that what is known about them stays true.
+Socket.IO's own server where it has one, so that what is known about them stays true. Codes are those with which a
+WebSocket is closed (RFC 6455, section 7.4): standard ones where they fit, else from 4000 on where the client may come
+back by itself, and from 4100 on where it should not.
 """
 
 from __future__ import annotations
@@ -10,9 +12,10 @@ from typing import NamedTuple
 
 
 class Reason(NamedTuple):
-    """One way to end: a name for programs, a sentence for people, and whether a client comes back by itself."""
+    """One way to end: a name and a code for programs, a sentence for people, and whether a client may come back."""
 
     name: str
+    code: int
     sentence: str
     may_reconnect: bool
     #: Whether a client that comes back soon may go on where it was.
@@ -22,20 +25,26 @@ class Reason(NamedTuple):
         return self.name
 
 
-TRANSPORT_CLOSE = Reason("transport close", "The client closed the connection, or its network did.", True, True)
+TRANSPORT_CLOSE = Reason("transport close", 1000, "The client closed the connection, or its network did.", True, True)
 #: Named like the one before, as in Node's server, but such a client has forgotten what it had.
-PAGE_CLOSED = Reason("transport close", "The client's page was closed, or left for another.", True)
+PAGE_CLOSED = Reason("transport close", 1001, "The client's page was closed, or left for another.", True)
 TRANSPORT_ERROR = Reason(
-    "transport error", "The connection broke, or broke the rules of HTTP or WebSocket.", True, True
+    "transport error", 1006, "The connection broke, or broke the rules of HTTP or WebSocket.", True, True
 )
-PING_TIMEOUT = Reason("ping timeout", "The client did not answer the heartbeat in time.", True, True)
-PARSE_ERROR = Reason("parse error", "The client sent a packet that cannot be read.", True)
-FORCED_CLOSE = Reason("forced close", "The server closed the connection.", True, True)
-PROTOCOL_VIOLATION = Reason("forced server close", "The client broke Socket.IO's rules, or joined no namespace.", True)
-SERVER_SHUTDOWN = Reason("server shutting down", "The server is stopping.", True)
-CLIENT_DISCONNECT = Reason("client namespace disconnect", "The client left the namespace.", False)
-SERVER_DISCONNECT = Reason("server namespace disconnect", "The server put the client out of the namespace.", False)
-SLOW = Reason("slow", "The client did not read what it was sent, and its buffer was full.", True, True)
+PING_TIMEOUT = Reason("ping timeout", 4000, "The client did not answer the heartbeat in time.", True, True)
+PARSE_ERROR = Reason("parse error", 4001, "The client sent a packet that cannot be read.", True)
+FORCED_CLOSE = Reason("forced close", 4002, "The server closed the connection.", True, True)
+PROTOCOL_VIOLATION = Reason(
+    "forced server close", 4003, "The client broke Socket.IO's rules, or joined no namespace.", True
+)
+SERVER_SHUTDOWN = Reason("server shutting down", 1012, "The server is stopping.", True)
+CLIENT_DISCONNECT = Reason("client namespace disconnect", 4100, "The client left the namespace.", False)
+SERVER_DISCONNECT = Reason(
+    "server namespace disconnect", 4101, "The server put the client out of the namespace.", False
+)
+SLOW = Reason("slow", 4004, "The client did not read what it was sent, and its buffer was full.", True, True)
+#: Which limit it was is told by the sentence; see :func:`over_limit`.
+OVER_LIMIT = Reason("over limit", 4005, "The client went beyond a limit.", True)
 
 REASONS = (
     TRANSPORT_CLOSE,
@@ -49,4 +58,10 @@ REASONS = (
     CLIENT_DISCONNECT,
     SERVER_DISCONNECT,
     SLOW,
+    OVER_LIMIT,
 )
+
+
+def over_limit(limit: str) -> Reason:
+    """The ending of a client that went beyond a limit; ``limit`` is the name of the setting."""
+    return OVER_LIMIT._replace(sentence=f"The client went beyond the server's limit {limit}.")
