@@ -17,7 +17,8 @@ import web
 from webpy_socketio import settings as module
 from webpy_socketio.errors import SettingsError
 from webpy_socketio.logs import MessageLog
-from webpy_socketio.settings import OPTIONS, Settings, check_log_format, load_settings
+from webpy_socketio.options import check_log_format
+from webpy_socketio.settings import OPTIONS, Settings, load_settings
 from webpy_socketio.startup import read_settings
 
 FIELDS = [option.name for option in dataclasses.fields(Settings)]

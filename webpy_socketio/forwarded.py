@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from .settings import UNIX
+from .options import UNIX
 from .transports.proxy_headers import ProxiedAddress
 from .wire.proxy_protocol import plain_address
 

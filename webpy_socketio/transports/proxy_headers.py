@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ..errors import PacketError
 from ..hub import Hub
 from ..logs import logger
-from ..settings import UNIX
+from ..options import UNIX
 from ..wire.proxy_protocol import LONGEST_HEADER, Header, decode_header
 from .streams import Stream
 
