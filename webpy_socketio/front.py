@@ -17,12 +17,13 @@ from .forwarded import FORWARDED
 from .handler import SocketIOHandler, complete, set_no_delay
 from .hub import Hub
 from .logs import logger, printable
+from .responses import Answer, Later
 from .transports.http import Request
 from .transports.probe import NAME as PROBE
 from .transports.requests import CLOSE, HttpConnection, Response
 from .transports.streams import Connection, Stream
 from .transports.tls import Handshake, TlsSocket, TlsStream
-from .wsgi import ROUTINE, Answer, Door, Later
+from .wsgi import ROUTINE, Door
 
 #: Seconds that a stopping server gives to what is being answered.
 LAST_ANSWERS = 0.1

@@ -14,11 +14,11 @@ from gevent.ssl import SSLSocket
 
 from .forwarded import FORWARDED
 from .logs import printable
-from .origins import Headers
+from .responses import Answer, Headers
 from .transports.probe import probe
 from .transports.streams import KEY, Connection, Stream
 from .transports.tls import TlsSocket, TlsStream
-from .wsgi import ROUTINE, Answer
+from .wsgi import ROUTINE
 
 
 class SocketIOHandler(WSGIHandler):  # type: ignore[misc]

@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from .responses import Headers
 from .settings import Settings
-
-Headers = list[tuple[str, str]]
 
 #: Anything else may not stand in a header (RFC 9110, section 5.5), so must not be sent back in one.
 LEGAL_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")

@@ -14,8 +14,9 @@ import web
 
 from .doors import door_of
 from .logs import logger
+from .responses import Answer, Later
 from .transports.borrowed import find_connection
-from .wsgi import Answer, Door, Later
+from .wsgi import Door
 
 
 class WebContext:

@@ -6,51 +6,34 @@ A request is judged here, in the order of the protocol document; what it carries
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
 
-from .compression import choose_coding, compress
 from .engine.session import Session
 from .environs import check_handshake, compact_environ, wants_websocket
 from .errors import RequestRefused
 from .forwarded import FORWARDED, Forwarded
 from .hub import Hub
 from .logs import logger, printable
-from .origins import Headers, Origins
+from .origins import Origins
+from .polls import Polls
 from .reasons import TRANSPORT_ERROR
+from .responses import Answer, Later
 from .runner import Scope
 from .scripts import find_script, serve_script
 from .transports.borrowed import find_connection
 from .transports.clock import Clock
-from .transports.polling import OK, Polling, PollResult
+from .transports.polling import Polling
 from .transports.streams import Connection, Stream
 from .transports.websocket import WebSocket
-from .wire import jsonp
 from .wire.dialects import Dialect, find_dialect
-from .wire.prepared import encode_payload
 
 #: Set in the environ of a request whose success is not worth a line in the access log.
 ROUTINE = "webpy_socketio.routine"
-LONGEST_LENGTH = 15  # digits; more are no length of anything
-BINARY = "application/octet-stream"
-NO_STORE = ("Cache-Control", "no-store")
-
-
-class Answer(NamedTuple):
-    """What a request is answered."""
-
-    status: str
-    headers: Headers
-    body: bytes = b""
-
-
 #: Makes, of a handshake's environ, what surrounds the client's handlers.
 Surround = Callable[[dict[str, Any]], Scope]
-
-#: An answer that is still to be made, perhaps after a long wait.
-Later = Callable[[], Answer]
 
 
 class Door:
@@ -65,6 +48,7 @@ class Door:
         self._warned_of_transport = False
         self._refused_clients: set[str] = set()
         self._origins = Origins(hub.settings)
+        self._polls = Polls(hub, self._origins)
         #: What makes something of trusted proxies' headers, if there are any.
         self.forwarded = Forwarded(hub.settings.trusted_proxies) if hub.settings.trusted_proxies else None
 
@@ -112,13 +96,12 @@ class Door:
         if connection is not None and upgrading:
             return self._accept(environ, query, session, connection, surround)
         if session is not None:
-            return self._poll(environ, query, session, connection)
+            return self._polls.answer(environ, query, session, connection)
         session = self._open(environ, self._judge_newcomer(environ, query), transport, surround)
         session.carrier = Polling(session, self.hub)
         session.peer.begin()
         opening = self.hub.handshake(session, can_upgrade=connection is not None)
-        payload = encode_payload((opening,), session.dialect)
-        return self._polling_answer(environ, query, PollResult(OK, *payload), session)
+        return self._polls.begin(environ, query, session, opening)
 
     # Judge.
 
@@ -238,93 +221,3 @@ class Door:
         if not polling or session.candidate is not None or not self.settings.allow_upgrades or dialect is None:
             raise RequestRefused(3, "Bad request")
         return dialect
-
-    # Long-polling.
-
-    def _poll(
-        self, environ: dict[str, Any], query: Mapping[str, str], session: Session, connection: Connection | None
-    ) -> Later | Answer:
-        polling: Polling = session.carrier
-        method = environ["REQUEST_METHOD"]
-        if method == "GET":
-            return lambda: self._polling_answer(environ, query, polling.get(connection), session)
-        if method == "POST":
-            return lambda: self._post(environ, query, polling, session, connection)
-        return Answer("500 Internal Server Error", [("Content-Length", "0")])
-
-    def _post(
-        self,
-        environ: dict[str, Any],
-        query: Mapping[str, str],
-        polling: Polling,
-        session: Session,
-        connection: Connection | None,
-    ) -> Answer:
-        headers = self._polling_headers(environ)
-        is_binary = environ.get("CONTENT_TYPE", "") == BINARY
-        if is_binary and not session.dialect.binary_payloads:
-            self.hub.end(session, TRANSPORT_ERROR)
-            return _plain("400 Bad Request", headers)
-        if not polling.begin_post(connection):
-            return _plain("400 Bad Request", [*headers, ("Connection", "close")])
-        try:
-            body = self._read(environ, polling)
-            if body is None:
-                logger.info("%s sent a POST above max_payload", session)
-                return _plain("413 Payload Too Large", headers)
-            if "j" in query:
-                body = jsonp.unwrap(body)
-            result = PollResult(OK, b"ok") if body is None else polling.post(body, is_binary)
-        finally:
-            polling.end_post()
-        return _plain(result.status, headers, result.body)
-
-    def _polling_headers(self, environ: Mapping[str, Any]) -> Headers:
-        """The headers of every answer to a GET or POST of a session."""
-        agent = environ.get("HTTP_USER_AGENT", "")
-        old_explorer = [("X-XSS-Protection", "0")] if ";MSIE" in agent or "Trident/" in agent else []
-        return [NO_STORE, *old_explorer, *self._origins.headers(environ)]
-
-    def _read(self, environ: Mapping[str, Any], polling: Polling) -> bytes | None:
-        """Read the body of a request; None if it is above the limit, which its length may tell before it is read."""
-        limit = self.settings.max_payload
-        length = environ.get("CONTENT_LENGTH", "")
-        wanted = limit + 1
-        if length.isascii() and length.isdigit():
-            if len(length) > LONGEST_LENGTH or int(length) > limit:
-                return None
-            wanted = int(length)
-        try:
-            body: bytes = environ["wsgi.input"].read(wanted)
-        except OSError:
-            body = b""
-        if length and len(body) < wanted:
-            polling.fail_post()
-        return None if len(body) > limit else body
-
-    def _polling_answer(
-        self, environ: Mapping[str, Any], query: Mapping[str, str], result: PollResult, session: Session
-    ) -> Answer:
-        headers = self._polling_headers(environ)
-        if not result.body:
-            return _plain(result.status, headers)
-        body, kind = result.body, BINARY if result.is_binary else "text/plain; charset=UTF-8"
-        if "j" in query:
-            body, kind = jsonp.wrap(body, query["j"]), "text/javascript; charset=UTF-8"
-        if self.settings.cookie and "sid" not in query:
-            secure = "; Secure" if environ.get("wsgi.url_scheme") == "https" else ""
-            cookie = f"{self.settings.cookie}={session.sid}; Path=/; HttpOnly; SameSite=Lax{secure}"
-            headers.append(("Set-Cookie", cookie))
-        threshold = self.settings.compression_threshold
-        if threshold and len(body) >= threshold:
-            coding = choose_coding(environ.get("HTTP_ACCEPT_ENCODING", ""))
-            if coding is not None:
-                body = compress(body, coding)
-                headers += [("Content-Encoding", coding), ("Vary", "Accept-Encoding")]
-        headers += [("Content-Type", kind), ("Content-Length", str(len(body)))]
-        return Answer(result.status, headers, body)
-
-
-def _plain(status: str, headers: Headers, body: bytes = b"") -> Answer:
-    kind = [("Content-Type", "text/html")] if body else []
-    return Answer(status, [*headers, *kind, ("Content-Length", str(len(body)))], body)

@@ -1,0 +1,122 @@
+"""Polls: the HTTP of long-polling, from the body of a request to the headers of its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .compression import choose_coding, compress
+from .engine.session import Session
+from .hub import Hub
+from .logs import logger
+from .origins import Origins
+from .reasons import TRANSPORT_ERROR
+from .responses import Answer, Headers, Later, plain
+from .transports.polling import OK, Polling, PollResult
+from .transports.streams import Connection
+from .wire import jsonp
+from .wire.prepared import Prepared, encode_payload
+
+LONGEST_LENGTH = 15  # digits; more are no length of anything
+BINARY = "application/octet-stream"
+NO_STORE = ("Cache-Control", "no-store")
+
+
+class Polls:
+    """Answers the polling requests for one hub's sessions."""
+
+    def __init__(self, hub: Hub, origins: Origins) -> None:
+        self._hub = hub
+        self._settings = hub.settings
+        self._origins = origins
+
+    def begin(
+        self, environ: Mapping[str, Any], query: Mapping[str, str], session: Session, opening: Prepared
+    ) -> Answer:
+        """Answer a handshake with the first packet of its session."""
+        payload = encode_payload((opening,), session.dialect)
+        return self._packets(environ, query, PollResult(OK, *payload), session)
+
+    def answer(
+        self, environ: dict[str, Any], query: Mapping[str, str], session: Session, connection: Connection | None
+    ) -> Later | Answer:
+        """Answer a request of a session that is on long-polling."""
+        polling: Polling = session.carrier
+        method = environ["REQUEST_METHOD"]
+        if method == "GET":
+            return lambda: self._packets(environ, query, polling.get(connection), session)
+        if method == "POST":
+            return lambda: self._post(environ, query, polling, session, connection)
+        return Answer("500 Internal Server Error", [("Content-Length", "0")])
+
+    def _post(
+        self,
+        environ: dict[str, Any],
+        query: Mapping[str, str],
+        polling: Polling,
+        session: Session,
+        connection: Connection | None,
+    ) -> Answer:
+        headers = self._headers(environ)
+        is_binary = environ.get("CONTENT_TYPE", "") == BINARY
+        if is_binary and not session.dialect.binary_payloads:
+            self._hub.end(session, TRANSPORT_ERROR)
+            return plain("400 Bad Request", headers)
+        if not polling.begin_post(connection):
+            return plain("400 Bad Request", [*headers, ("Connection", "close")])
+        try:
+            body = self._read(environ, polling)
+            if body is None:
+                logger.info("%s sent a POST above max_payload", session)
+                return plain("413 Payload Too Large", headers)
+            if "j" in query:
+                body = jsonp.unwrap(body)
+            result = PollResult(OK, b"ok") if body is None else polling.post(body, is_binary)
+        finally:
+            polling.end_post()
+        return plain(result.status, headers, result.body)
+
+    def _headers(self, environ: Mapping[str, Any]) -> Headers:
+        """The headers of every answer to a GET or POST of a session."""
+        agent = environ.get("HTTP_USER_AGENT", "")
+        old_explorer = [("X-XSS-Protection", "0")] if ";MSIE" in agent or "Trident/" in agent else []
+        return [NO_STORE, *old_explorer, *self._origins.headers(environ)]
+
+    def _read(self, environ: Mapping[str, Any], polling: Polling) -> bytes | None:
+        """Read the body of a request; None if it is above the limit, which its length may tell before it is read."""
+        limit = self._settings.max_payload
+        length = environ.get("CONTENT_LENGTH", "")
+        wanted = limit + 1
+        if length.isascii() and length.isdigit():
+            if len(length) > LONGEST_LENGTH or int(length) > limit:
+                return None
+            wanted = int(length)
+        try:
+            body: bytes = environ["wsgi.input"].read(wanted)
+        except OSError:
+            body = b""
+        if length and len(body) < wanted:
+            polling.fail_post()
+        return None if len(body) > limit else body
+
+    def _packets(
+        self, environ: Mapping[str, Any], query: Mapping[str, str], result: PollResult, session: Session
+    ) -> Answer:
+        headers = self._headers(environ)
+        if not result.body:
+            return plain(result.status, headers)
+        body, kind = result.body, BINARY if result.is_binary else "text/plain; charset=UTF-8"
+        if "j" in query:
+            body, kind = jsonp.wrap(body, query["j"]), "text/javascript; charset=UTF-8"
+        if self._settings.cookie and "sid" not in query:
+            secure = "; Secure" if environ.get("wsgi.url_scheme") == "https" else ""
+            cookie = f"{self._settings.cookie}={session.sid}; Path=/; HttpOnly; SameSite=Lax{secure}"
+            headers.append(("Set-Cookie", cookie))
+        threshold = self._settings.compression_threshold
+        if threshold and len(body) >= threshold:
+            coding = choose_coding(environ.get("HTTP_ACCEPT_ENCODING", ""))
+            if coding is not None:
+                body = compress(body, coding)
+                headers += [("Content-Encoding", coding), ("Vary", "Accept-Encoding")]
+        headers += [("Content-Type", kind), ("Content-Length", str(len(body)))]
+        return Answer(result.status, headers, body)
