@@ -166,6 +166,18 @@ def some_of(known: tuple[str, ...]) -> Callable[[Any], tuple[str, ...]]:
     return read
 
 
+def one_of(known: tuple[str, ...]) -> Callable[[Any], str]:
+    """Return a reader for one of some known names."""
+
+    def read(value: Any) -> str:
+        name = as_text(value).strip()
+        if name not in known:
+            raise ValueError(f"knows no {name!r}; choose from {', '.join(known)}{suggestion(name, known)}")
+        return name
+
+    return read
+
+
 def as_resource(value: Any) -> str:
     """A path below which requests are served."""
     name = as_text(value).strip("/")
