@@ -453,6 +453,7 @@ def test_every_kind_of_option_is_tried() -> None:
         "cors_origins",
         "trusted_proxies",
         "cookie",
+        "overflow",
         *PATHS,
         "fd",
     }
@@ -468,3 +469,14 @@ def test_clients(value: Any, clients: tuple[str, ...]) -> None:
 def test_bad_clients(value: Any) -> None:
     with pytest.raises(SettingsError, match="clients"):
         load_settings({"clients": value})
+
+
+@pytest.mark.parametrize("policy", ["disconnect", "drop_oldest", "drop_newest", " wait "])
+def test_overflow(policy: str) -> None:
+    assert read("overflow", policy) == policy.strip()
+
+
+@pytest.mark.parametrize("value", ["latest", "", None, 1, "drop oldest"])
+def test_bad_overflow(value: Any) -> None:
+    with pytest.raises(SettingsError, match="overflow"):
+        load_settings({"overflow": value})
