@@ -258,6 +258,17 @@ def test_a_sender_waits_for_room_and_the_others_do_not() -> None:
     assert room.overflowed == {"wait": 1}
 
 
+def test_a_thread_waits_too() -> None:
+    room = Room(overflow="wait")
+    first = room.fill()
+    sender = gevent.get_hub().threadpool.spawn(room.to("room").emit, "piece", {"number": first, "text": PIECE})
+    assert number_of(room.quick) == first
+    gevent.sleep(0.02)
+    assert not sender.ready()
+    assert [number_of(room.slow) for _ in range(first + 1)] == list(range(first + 1))
+    assert sender.get(timeout=5) == 2
+
+
 def test_everything_arrives_in_order_at_the_pace_of_the_slowest() -> None:
     room = Room(overflow="wait", max_outbox_packets=5)
     seen: list[int] = []

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.wire import PATIENCE, TEXT, frame, target, upgrade_request, websocket_query
+from tests.conformance.wire import PATIENCE, TEXT, PollingClient, frame, target, upgrade_request, websocket_query
 from tests.serving import Server, serve
 
 #: How much each of the readers is sent.
@@ -169,3 +169,23 @@ def test_memory_stays_within_the_bound_and_the_others_get_everything(
         assert numbers[-1] == flood.sent - 1
     elif policy == "latest":
         assert set(numbers[-100:]) == set(range(flood.sent - 100, flood.sent))
+
+
+def polled(server: Server, channel: str) -> list[int]:
+    """What a polling client finds at its next poll, when 1,000 pieces were sent to a channel since the last."""
+    client, control = PollingClient(server), Reader(server, "control")
+    client.send("40", f'420["__subscribe__","{channel}"]')
+    while not client.receive().startswith("430"):  # type: ignore[arg-type]
+        pass
+    for first in range(0, 1000, ROUND):
+        assert control.ask("flood", channel, first, ROUND, SIZE) is True
+    numbers = [json.loads(packet[2:])[1] for packet in client.poll()]
+    client.close()
+    control.close()
+    return numbers
+
+
+def test_between_two_polls_it_is_the_same() -> None:
+    with serve("flood", overflow="drop_oldest", max_outbox_packets=300, message_log_format="") as server:
+        assert polled(server, "any") == list(range(700, 1000))
+        assert polled(server, "latest") == list(range(900, 1000))
