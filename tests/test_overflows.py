@@ -323,6 +323,14 @@ def test_a_sender_that_does_not_wait_long_enough_leaves_nothing_beyond_the_bound
     assert not room.slow.session.is_open
 
 
+def test_a_question_that_is_given_up_while_it_waits_is_closed() -> None:
+    room = Room(overflow="wait", overflow_timeout=60)
+    room.fill()
+    with pytest.raises(gevent.Timeout), gevent.Timeout(0.02):
+        room.to("room").call("impatient")
+    assert room.world.node.services.desk._ballots == {}
+
+
 def test_a_client_that_leaves_is_not_waited_for() -> None:
     room = Room(overflow="wait", overflow_timeout=60)
     first = room.fill()

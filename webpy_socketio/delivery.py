@@ -92,22 +92,12 @@ class Delivery:
 
         May wait, and raises, as :meth:`deliver` does.
         """
-        selection, data, _ = envelope
         ack_id = self._desk.open(ballot)
         try:
-            prepared = self._prepare(selection.namespace, data, ack_id)
-            prepared.overflow = self._overflows.choose_for_question(selection, data)
+            self._ask(envelope, ballot, ack_id)
         except BaseException:
             self._desk.close(ack_id)
             raise
-        members = [member for member in self._select(selection) if member.connected]
-        if self._events.on_any_outgoing.is_bound:
-            self._note_outgoing(members, data)
-        ballot.expect([member.sid for member in members])  # before the first can answer
-        for member in members:
-            if not member.link.send(prepared):
-                ballot.leave(member.sid)
-        self._wait_for_room(members, prepared)
         return ack_id
 
     def stop_asking(self, ack_id: int) -> None:
@@ -138,6 +128,19 @@ class Delivery:
         """Put the sockets here that are meant out of the namespace."""
         for member in self._select(selection):
             member.disconnect()
+
+    def _ask(self, envelope: Envelope, ballot: Ballot, ack_id: int) -> None:
+        selection, data, _ = envelope
+        prepared = self._prepare(selection.namespace, data, ack_id)
+        prepared.overflow = self._overflows.choose_for_question(selection, data)
+        members = [member for member in self._select(selection) if member.connected]
+        if self._events.on_any_outgoing.is_bound:
+            self._note_outgoing(members, data)
+        ballot.expect([member.sid for member in members])  # before the first can answer
+        for member in members:
+            if not member.link.send(prepared):
+                ballot.leave(member.sid)
+        self._wait_for_room(members, prepared)
 
     def _prepare(self, namespace: str, data: list[object], ack_id: int | None) -> Prepared:
         return Prepared(*encode_event(namespace, data, ack_id, self._max_attachments))
