@@ -51,7 +51,12 @@ class Outbox:
         items = self._items
         if items and (len(items) >= self.max_packets or self._size + size > self.max_bytes):
             return False
-        self._put(prepared, size)
+        if prepared.overflow is None:  # as in _put, which would be one more call for nearly all packets
+            items[self._next] = size, prepared
+            self._next += 1
+            self._size += size
+        else:
+            self._put(prepared, size)
         return True
 
     def append_beyond(self, prepared: Prepared) -> None:

@@ -180,17 +180,20 @@ class Session:
     def _queue(self, prepared: Prepared) -> bool:
         if not self.is_open:
             return False
-        queued = self._supersede(prepared) or self.outbox.append(prepared) or self._overflow(prepared)
-        if queued:
+        if (
+            (prepared.overflow is not None and self._supersede(prepared, prepared.overflow))
+            or self.outbox.append(prepared)
+            or self._overflow(prepared)
+        ):
             self._wake()
-        else:
-            self.end_as_slow()
-        return queued
+            return True
+        self.end_as_slow()
+        return False
 
-    def _supersede(self, prepared: Prepared) -> bool:
+    def _supersede(self, prepared: Prepared, overflow: Overflow) -> bool:
         """Let a packet take the place of one that it makes worthless; False if there is none."""
-        outbox, overflow = self.outbox, prepared.overflow
-        if overflow is None or overflow.identity is None or not outbox.supersede(prepared):
+        outbox = self.outbox
+        if overflow.identity is None or not outbox.supersede(prepared):
             return False
         self._note_overflow(overflow)
         while outbox.is_over and (dropped := outbox.drop_oldest()) is not None:
