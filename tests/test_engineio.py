@@ -22,7 +22,6 @@ from gevent.pywsgi import WSGIServer
 
 from tests.conformance.old import BINARY, OldClient, payload
 from tests.conformance.wire import (
-    NO_STATUS,
     RS,
     TEXT,
     Exchange,
@@ -42,7 +41,15 @@ from tests.conformance.wire import (
 from tests.serving import ServerHere, serve, wait_for
 from webpy_socketio import SettingsError, SocketIOServer, UnsendableValue, server
 from webpy_socketio.engineio import Client, EngineIO
-from webpy_socketio.reasons import FORCED_CLOSE, PARSE_ERROR, PING_TIMEOUT, TRANSPORT_CLOSE, TRANSPORT_ERROR, Reason
+from webpy_socketio.reasons import (
+    FORCED_CLOSE,
+    PARSE_ERROR,
+    PING_TIMEOUT,
+    SERVER_SHUTDOWN,
+    TRANSPORT_CLOSE,
+    TRANSPORT_ERROR,
+    Reason,
+)
 
 TRANSPORTS = ["polling", "websocket"]
 TEXTS = ["", "hello", "€ ä", "4€😀", "😀" * 50, 'a\n"\\n\x00\u2028', "b AQ==", "x" * 70_000]
@@ -439,7 +446,7 @@ def test_what_was_sent_before_a_close_arrives_by_websocket(world: World) -> None
     client = open_websocket(world.serve(say_goodbye))
     client.send("4bye")
     client.receives("4a", b"b")
-    assert client.wait_closed() == NO_STATUS
+    assert client.wait_closed() == FORCED_CLOSE.code
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -573,7 +580,7 @@ def test_a_server_that_is_told_to_stop_tells_all_and_waits_for_the_last_function
         socket.receives("4x")
         assert process.signal(signal.SIGTERM) == 0
         assert held.answer()[::2] == (200, b"1")
-        assert socket.wait_closed() == NO_STATUS
+        assert socket.wait_closed() == SERVER_SHUTDOWN.code
         assert process.log.count("END server shutting down") == 2
         assert "Traceback" not in process.log
 

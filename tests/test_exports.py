@@ -43,5 +43,16 @@ def test_every_reason_is_documented(reason: webpy_socketio.reasons.Reason) -> No
     assert (row[1] == "yes") == reason.may_reconnect
 
 
+@pytest.mark.parametrize("reason", webpy_socketio.reasons.REASONS)
+def test_every_ending_is_in_the_operators_table(reason: webpy_socketio.reasons.Reason) -> None:
+    row = rf"^``{reason.name}`` +{reason.code}  {'yes' if reason.may_reconnect else 'no'} +(.*)$"
+    found = re.search(row, (ROOT / "docs" / "operations.rst").read_text(), re.MULTILINE)
+    if reason is webpy_socketio.reasons.PAGE_CLOSED:
+        assert found is None  # it is told as TRANSPORT_CLOSE
+    else:
+        assert found is not None
+        assert reason.sentence.startswith(found[1])
+
+
 def test_the_distribution_is_typed() -> None:
     assert (ROOT / "webpy_socketio" / "py.typed").exists()

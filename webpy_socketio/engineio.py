@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -133,9 +134,13 @@ class EngineIO:
             self._door = self._open()
         return self._door
 
-    def drain(self) -> None:
-        """Let nobody in any more, and end all connections. SocketIOServer does so when it stops."""
-        self.door.hub.drain()  # made for that if need be: a connection may still bring the first client
+    def drain(self, longest: float = math.inf) -> None:
+        """Let nobody in any more, and close all connections. SocketIOServer does so when it stops."""
+        self.door.hub.drain(longest)  # made for that if need be: a connection may still bring the first client
+
+    def end_all(self) -> None:
+        """End the connections that are still there."""
+        self.door.hub.end_all()
 
     @property
     def is_quiet(self) -> bool:

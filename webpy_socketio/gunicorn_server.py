@@ -57,8 +57,11 @@ class Pages:
     def __init__(self) -> None:
         self.running = 0
 
-    def drain(self) -> None:
+    def drain(self, longest: float) -> None:
         """Nothing ends before it is answered."""
+
+    def end_all(self) -> None:
+        """Nor after that: gunicorn has an end for what does not end."""
 
     @property
     def is_quiet(self) -> bool:

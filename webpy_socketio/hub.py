@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import random
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -29,6 +31,10 @@ from .wire.dialects import Dialect
 from .wire.packets import EnginePacket, EngineType
 from .wire.prepared import Prepared
 
+#: So many clients are told within ``drain_time`` that the server stops; fewer need less.
+CROWD = 10_000
+#: Seconds; within less, all can be told at once.
+NOTICEABLE = 0.05
 #: Makes the conversation that a new session carries.
 Converse = Callable[[Session, "dict[str, Any]", "Scope | None"], Conversation]
 
@@ -163,9 +169,10 @@ class Hub:
         """End a session now. Nothing happens if it has ended."""
         if self._sessions.pop(session.sid, None) is not None:
             session.end(reason)
-            logger.debug("%s ended: %s", session, session.reason)
-            self.counters.ended[str(session.reason)] += 1
-            self._part(session, session.reason or reason)
+            reason = session.reason or reason
+            logger.debug("%s ended: %s (%d): %s", session, reason, reason.code, reason.sentence)
+            self.counters.ended[str(reason)] += 1
+            self._part(session, reason)
             session.peer = session.carrier = session.wake = None  # they hold the session too
 
     def unattended(self, session: Session) -> None:
@@ -177,10 +184,32 @@ class Hub:
 
         session.wake = notice
 
-    def drain(self) -> None:
-        """Open no more sessions, and end all there are. :attr:`is_quiet` tells when the last handler has run."""
+    def drain(self, longest: float = math.inf) -> None:
+        """Open no more sessions, and close all there are. :attr:`is_quiet` tells when the last handler has run.
+
+        Of many, each goes on until its own moment within ``drain_time``, and what waits for its client is sent before:
+        so that not everybody comes back to another server in the same second, and nobody has lost something.
+
+        :param longest: seconds within which all are to be told.
+        """
         self.draining = True
+        sessions, now = list(self._sessions.values()), self.runner.now()
+        seconds = min(self.settings.drain_time * min(1.0, len(sessions) / CROWD), longest)
+        for session in sessions:
+            if seconds >= NOTICEABLE:
+                self.deadlines.add(now + random.uniform(0, seconds), self._dismiss, weakref.ref(session))
+            else:
+                self._say_goodbye(session)
+
+    def end_all(self) -> None:
+        """End all sessions now: the time for goodbyes is over."""
         for session in list(self._sessions.values()):
+            self.end(session, SERVER_SHUTDOWN)
+
+    def _say_goodbye(self, session: Session) -> None:
+        if session.is_backed_up:
+            self.close(session, SERVER_SHUTDOWN)
+        else:
             self.end(session, SERVER_SHUTDOWN)
 
     @property
@@ -219,6 +248,11 @@ class Hub:
         session = reference()
         if session is not None and session.is_open and not session.peer.joined:
             self.close(session, PROTOCOL_VIOLATION)
+
+    def _dismiss(self, reference: weakref.ref[Session], now: float) -> None:
+        session = reference()
+        if session is not None:
+            self._say_goodbye(session)
 
     def _give_up(self, reference: weakref.ref[Session], now: float) -> None:
         session = reference()

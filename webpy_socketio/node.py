@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from typing import Any
 
@@ -52,11 +53,15 @@ class Node:
         self.hub = Hub(settings, runner, deadlines, counters, self._converse, self.services.ending)
         backplane.start(delivery)
 
-    def drain(self) -> None:
-        """Let nobody in any more, and end all connections, those that are waited for too; see :meth:`Hub.drain`."""
-        self.hub.drain()
+    def drain(self, longest: float = math.inf) -> None:
+        """Let nobody in any more, and close all connections, those that are waited for too; see :meth:`Hub.drain`."""
+        self.hub.drain(longest)
         if self.services.recovery is not None:
             self.services.recovery.drain()
+
+    def end_all(self) -> None:
+        """End the connections that are still there."""
+        self.hub.end_all()
 
     @property
     def is_quiet(self) -> bool:

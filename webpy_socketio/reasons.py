@@ -24,6 +24,11 @@ class Reason(NamedTuple):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether it was the server that ended the connection, so that there is something to tell the client."""
+        return self not in (TRANSPORT_CLOSE, PAGE_CLOSED, TRANSPORT_ERROR)
+
 
 TRANSPORT_CLOSE = Reason("transport close", 1000, "The client closed the connection, or its network did.", True, True)
 #: Named like the one before, as in Node's server, but such a client has forgotten what it had.

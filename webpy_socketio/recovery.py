@@ -49,6 +49,7 @@ class Recovery:
         self._window = window
         self._most_absent = most_absent
         self._deadlines = deadlines
+        self._is_over = False
         self._sockets: dict[str, Any] = {}
         #: Until when each absent client is waited for, by its pid; the one gone longest first.
         self._absent: dict[str, float] = {}
@@ -66,6 +67,9 @@ class Recovery:
 
     def wait_for(self, socket: Resumable, now: float) -> None:
         """The connection of a socket broke: wait for its client."""
+        if self._is_over:
+            socket.give_up()
+            return
         pid = socket.pid
         assert pid is not None
         self._absent.pop(pid, None)
@@ -102,6 +106,7 @@ class Recovery:
 
     def drain(self) -> None:
         """Wait for nobody any more."""
+        self._is_over = True
         for socket in [self._sockets[pid] for pid in self._absent]:  # the handlers of one may put out others
             socket.give_up()
 

@@ -79,7 +79,9 @@ class Settings:
     close_timeout: float = _option(30.0, as_seconds)
     #: Seconds that an acknowledgement by a client is waited for, unless the call says otherwise.
     ack_timeout: float = _option(60.0, as_seconds)
-    #: Seconds that a stopping server gives the handlers of the connections' ends.
+    #: Seconds over which a stopping server spreads its goodbyes to ten thousand clients; fewer take less.
+    drain_time: float = _option(5.0, as_seconds)
+    #: Seconds within which a stopping server is done: with its goodbyes, what clients still have to get, and handlers.
     stop_timeout: float = _option(10.0, as_seconds)
     #: Largest message taken from a client, and largest body of one POST, in bytes.
     max_payload: int = _option(1_000_000, as_count)

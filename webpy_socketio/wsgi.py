@@ -32,6 +32,8 @@ from .wire.dialects import Dialect, find_dialect
 
 #: Set in the environ of a request whose success is not worth a line in the access log.
 ROUTINE = "webpy_socketio.routine"
+#: Seconds that a client should wait who is refused for the time being.
+RETRY_AFTER = "1"
 #: Makes, of a handshake's environ, what surrounds the client's handlers.
 Surround = Callable[[dict[str, Any]], Scope]
 
@@ -164,8 +166,11 @@ class Door:
     def _refuse(self, environ: Mapping[str, Any], error: RequestRefused) -> Answer:
         self.hub.counters.refused[error.code] += 1
         headers = self._origins.headers(environ)
+        is_temporary = error.status.startswith("503")
+        if is_temporary:
+            headers.append(("Retry-After", RETRY_AFTER))
         if wants_websocket(environ) and "websocket" in self.settings.transports:
-            status = "503 Service Unavailable" if error.status.startswith("503") else "400 Bad Request"
+            status = error.status if is_temporary else "400 Bad Request"
             body = error.message.encode()
             headers += [("Connection", "close"), ("Content-Type", "text/html")]
         else:

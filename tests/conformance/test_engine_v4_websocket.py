@@ -14,6 +14,7 @@ from tests.conformance.phrases import (
     event,
     sized,
 )
+from tests.conformance.targets import differs
 from tests.conformance.wire import (
     BINARY,
     CONTINUATION,
@@ -31,6 +32,7 @@ from tests.conformance.wire import (
     websocket_query,
 )
 from tests.serving import Server
+from webpy_socketio.reasons import PARSE_ERROR
 
 
 @pytest.mark.parametrize("data", [b"\x01\x02\x03\x04", b"", b"4text", bytes(range(256))], ids=len)
@@ -98,9 +100,9 @@ def test_broken_frame(websocket: WebSocketClient, data: bytes, code: int) -> Non
     assert websocket.wait_closed() == code
 
 
-def test_server_closes_without_a_status_code(websocket: WebSocketClient) -> None:
+def test_server_says_why_it_closes(websocket: WebSocketClient) -> None:
     websocket.provoke("abc")
-    assert websocket.wait_closed() == NO_STATUS
+    assert websocket.wait_closed() == differs(PARSE_ERROR.code, node=NO_STATUS)
 
 
 def test_close_frame_is_answered(websocket: WebSocketClient) -> None:

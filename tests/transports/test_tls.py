@@ -27,7 +27,7 @@ from tests.raw import RawClient, get, post, sid_of
 from tests.serving import CLIENTS, Server, ServerHere, serve, wait_for
 from webpy_socketio import SocketIOServer, server
 from webpy_socketio.engineio import Client, EngineIO
-from webpy_socketio.reasons import TRANSPORT_CLOSE, TRANSPORT_ERROR
+from webpy_socketio.reasons import FORCED_CLOSE, TRANSPORT_CLOSE, TRANSPORT_ERROR
 from webpy_socketio.transports.tls import Handshake
 
 POLLING = "/engine.io/?EIO=4&transport=polling"
@@ -308,7 +308,8 @@ def test_the_client_closes_its_websocket(websocket: TlsClient, engine: Engine) -
 
 def test_the_server_closes_a_websocket(websocket: TlsClient, engine: Engine) -> None:
     websocket.here.do(engine.clients[0].close)
-    assert websocket.next_frame() == (CLOSE, b"")
+    farewell = FORCED_CLOSE.code.to_bytes(2, "big") + FORCED_CLOSE.sentence.encode()
+    assert websocket.next_frame() == (CLOSE, farewell)
     websocket.send(frame(CLOSE))
     assert websocket.read() == b""
 

@@ -137,6 +137,11 @@ class Session:
         """Whether messages can be sent and received."""
         return self.state is State.OPEN or self.state is State.PROBING
 
+    @property
+    def is_backed_up(self) -> bool:
+        """Whether something waits until the client takes it."""
+        return bool(self.outbox) or (self.write is None and self.transport != "polling")
+
     def receive(self, packet: EnginePacket, now: float) -> str | bytes | Reason | None:
         """Judge a packet from the client: a message is returned, and so is the reason if it ends the session.
 

@@ -414,6 +414,8 @@ class Manager extends Emitter {
       for (const socket of this._active()) socket._fire("connect_error", error);
       if (this._attempts) this._fire("reconnect_error", error);
     } else this._fire("close", reason, error);
+    const { code } = error.context || {};
+    if (code >= 4100 && code < 4200) return; // the server does not want to see this client again
     // Unless the page's listeners have decided otherwise.
     if (this._state === "closed" && !this._retry && this.opts.reconnection && this._active().length) this._reconnect();
   }

@@ -268,7 +268,11 @@ class WebSocket:
             self._shut()
             return
         self._closing = True
-        self._reader.close()
+        reason = self._session.reason
+        if reason is not None and reason.is_ours:
+            self._reader.close(reason.code, reason.sentence)
+        else:
+            self._reader.close()
         for data in self._reader.data_to_send():
             self._push(data)
         self._linger()

@@ -101,9 +101,9 @@ class MessageReader:
         """What the protocol itself has to say: pongs, and the answer to a close; an empty part is the end."""
         return [] if self._protocol is None else self._protocol.data_to_send()
 
-    def close(self) -> None:
-        """Close the WebSocket, without a code as Node's server does."""
-        self._ensure_protocol().send_close()
+    def close(self, code: int | None = None, reason: str = "") -> None:
+        """Close the WebSocket, without a code if there is none to tell, as Node's server does."""
+        self._ensure_protocol().send_close(code, reason)
 
     def fail(self, code: int, reason: str) -> None:
         """Close it because of a message that cannot be read."""
