@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, ValuesView
 from typing import Any
 
 import orjson
@@ -12,6 +13,7 @@ from .conversation import Conversation
 from .engine.deadlines import Deadlines
 from .engine.session import Session, State, Step
 from .errors import ClientError, PacketError, RuleBroken, TransportMisused
+from .hints import Hints
 from .identifiers import new_id
 from .logs import logger
 from .metrics import Counters
@@ -20,6 +22,7 @@ from .reasons import (
     PING_TIMEOUT,
     PROTOCOL_VIOLATION,
     SERVER_SHUTDOWN,
+    TRANSPORT_CLOSE,
     TRANSPORT_ERROR,
     Reason,
 )
@@ -55,12 +58,19 @@ class Hub:
         self.deadlines = deadlines
         self.counters = counters
         self.draining = False
+        #: What the operator is to be told once.
+        self.hints = Hints()
         self._converse = converse
         self._ending = ending
         self._sessions: dict[str, Session] = {}
 
     def __len__(self) -> int:
         return len(self._sessions)
+
+    @property
+    def sessions(self) -> ValuesView[Session]:
+        """All sessions that are not over."""
+        return self._sessions.values()
 
     # Sessions begin.
 
@@ -117,7 +127,7 @@ class Hub:
         try:
             message = session.receive(packet, self.runner.now())
         except TransportMisused as error:
-            logger.debug("%s: %s", session, error)
+            logger.debug("%s: %s", session, error, extra=session.log_fields)
             self.end(session, TRANSPORT_ERROR)
             return
         if isinstance(message, Reason):
@@ -143,7 +153,7 @@ class Hub:
 
     def _refuse(self, session: Session, error: ClientError) -> None:
         """End a session because of what its client said; what it had said before is handled, and answered, still."""
-        logger.debug("%s: %s", session, error)
+        logger.debug("%s: %s", session, error, extra=session.log_fields)
         session.is_refused = True
         reason = PROTOCOL_VIOLATION if isinstance(error, RuleBroken) else PARSE_ERROR
         session.peer.when_idle(lambda: self.close(session, reason))
@@ -161,10 +171,18 @@ class Hub:
         """End a session now. Nothing happens if it has ended."""
         if self._sessions.pop(session.sid, None) is not None:
             session.end(reason)
-            logger.debug("%s ended: %s", session, session.reason)
-            self.counters.ended[str(session.reason)] += 1
+            self._note_end(session, session.reason or reason)
             self._part(session, session.reason or reason)
             session.peer = session.carrier = session.wake = None  # they hold the session too
+
+    def _note_end(self, session: Session, reason: Reason) -> None:
+        self.counters.ended[str(reason)] += 1
+        if reason in (TRANSPORT_CLOSE, TRANSPORT_ERROR):
+            now = self.runner.now()
+            self.hints.cut(now - session.opened, now)
+        if logger.isEnabledFor(logging.DEBUG):
+            fields = session.log_fields | {"reason": reason.name, "code": str(reason.code)}
+            logger.debug("%s ended: %s", session, reason, extra=fields)
 
     def unattended(self, session: Session) -> None:
         """Nobody carries the session at the moment: the hub itself takes note if it ends because it is full."""
