@@ -79,7 +79,9 @@ class Reports:
     def _metrics(self, environ: Mapping[str, Any]) -> Answer:
         if self._token is not None:
             kind, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-            if kind.lower() != "bearer" or not hmac.compare_digest(token.strip().encode(), self._token):
+            if kind.lower() != "bearer" or not hmac.compare_digest(
+                token.strip().encode("latin-1", "replace"), self._token
+            ):
                 return _answer("401 Unauthorized", b"", [("WWW-Authenticate", 'Bearer realm="metrics"')])
         elif not is_from_here(environ):
             return _answer("403 Forbidden", NO_TOKEN, [("Content-Type", "text/plain")])
