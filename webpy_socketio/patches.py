@@ -8,14 +8,14 @@ from gevent import monkey
 
 from .logs import logger
 
-#: What holds the event loop, or is one for all greenlets, if it is not gevent's.
+#: What waits so that it holds the event loop, or is one for all greenlets, if it is not gevent's. Not locks: whoever
+#: imports these keeps them for a moment only.
 WAITING = {
     "socket": ("socket", "create_connection", "getaddrinfo", "gethostbyname"),
     "ssl": ("SSLContext", "SSLSocket", "create_default_context"),
     "select": ("select", "poll", "epoll"),
     "time": ("sleep",),
-    "threading": ("Event", "Lock", "RLock", "Condition", "local"),
-    "_thread": ("allocate_lock", "start_new_thread"),
+    "threading": ("Event", "local"),
     "queue": ("SimpleQueue",),
     "subprocess": ("Popen", "run"),
 }

@@ -42,10 +42,11 @@ class Reports:
         if settings.health:
             self._table["health"] = self._health
         if settings.metrics:
-            self._prometheus = import_prometheus()
-            self._registry = self._prometheus.CollectorRegistry()
+            prometheus = import_prometheus()
+            self._exposition = importlib.import_module("prometheus_client.exposition")
+            self._registry = prometheus.CollectorRegistry()
             self._registry.register(Collector(lambda: (hub, services)))
-            self._prometheus.ProcessCollector(registry=self._registry)
+            prometheus.ProcessCollector(registry=self._registry)
             self._token = None if settings.metrics_token is None else settings.metrics_token.encode()
             self._table["metrics"] = self._metrics
         #: The URL paths of the reports.
@@ -78,15 +79,13 @@ class Reports:
 
     def _metrics(self, environ: Mapping[str, Any]) -> Answer:
         if self._token is not None:
-            kind, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-            if kind.lower() != "bearer" or not hmac.compare_digest(
-                token.strip().encode("latin-1", "replace"), self._token
-            ):
+            scheme, _, text = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+            token = text.strip().encode("latin-1", "replace")  # WSGI has decoded it so
+            if scheme.lower() != "bearer" or not hmac.compare_digest(token, self._token):
                 return _answer("401 Unauthorized", b"", [("WWW-Authenticate", 'Bearer realm="metrics"')])
         elif not is_from_here(environ):
             return _answer("403 Forbidden", NO_TOKEN, [("Content-Type", "text/plain")])
-        exposition = importlib.import_module("prometheus_client.exposition")
-        encode, kind = exposition.choose_encoder(environ.get("HTTP_ACCEPT", ""))
+        encode, kind = self._exposition.choose_encoder(environ.get("HTTP_ACCEPT", ""))
         return _answer("200 OK", encode(self._registry), [("Content-Type", kind)])
 
 

@@ -56,7 +56,7 @@ class Running(NamedTuple):
     node: Node
     door: Door
     #: Nobody watches the loop if the settings say so.
-    watch: Watch | None
+    watch: Watch | None = None
 
     def stop(self, deadline: float) -> None:
         """Let go of everything, within so many seconds; nobody is to come in any more."""

@@ -14,8 +14,10 @@ from webpy_socketio import *
 
 web.config.debug = False
 
-#: The sleep that gevent does not know of.
-hold_everybody = monkey.get_original("time", "sleep")
+
+def hold_everybody(seconds: float) -> None:
+    """Sleep as gevent does not know of."""
+    monkey.get_original("time", "sleep")(seconds)
 
 
 class Hold:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import gevent
@@ -15,7 +17,8 @@ import pytest
 
 from tests.hosting import OURS, PLAIN, gunicorn
 from tests.raw import RawClient, get, post, sid_of
-from tests.serving import Server, serve, wait_for
+from tests.serving import Server, ServerHere, serve, wait_for
+from webpy_socketio import SocketIOServer
 from webpy_socketio.metrics import Counters
 from webpy_socketio.transports import watch
 from webpy_socketio.transports.watch import Watch
@@ -144,3 +147,39 @@ def test_workers_of_gunicorn_are_watched(worker: str, tmp_path: Path) -> None:
     with gunicorn(worker, home=tmp_path, app="holding:application", max_blocking=0.2) as server:
         send(server, '42["hold",0.6]')
         wait_for(lambda: "holding.hold at " in server.log)
+
+
+def watching() -> int:
+    """How many watches there are."""
+    count = 0
+    for frame in sys._current_frames().values():
+        step: FrameType | None = frame
+        while step is not None:
+            count += step.f_code is Watch._run.__code__
+            step = step.f_back
+    return count
+
+
+def test_the_watch_ends_with_the_thread_of_its_loop() -> None:
+    wait_for(lambda: not watching())  # those of other tests
+
+    counts: list[int] = []
+
+    def live_shortly() -> None:
+        Watch(Workers(), Counters(), 0.02).start()
+        gevent.sleep(0.03)
+        counts.append(watching())
+
+    thread = threading.Thread(target=live_shortly)
+    thread.start()
+    thread.join()
+    assert counts == [1]
+    wait_for(lambda: not watching())
+
+
+@pytest.mark.usefixtures("patched")
+def test_the_watch_ends_with_its_server() -> None:
+    wait_for(lambda: not watching())
+    with ServerHere(lambda: SocketIOServer(("127.0.0.1", 0), lambda environ, start_response: []), "/"):
+        assert watching() == 1
+    wait_for(lambda: not watching())

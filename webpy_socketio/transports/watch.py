@@ -125,7 +125,12 @@ class Watch:
         seen: Counter[Culprit] = Counter()
         is_told = False
         while self._stopped.locked():
-            seen[find_culprit(sys._current_frames()[self._loop_thread])] += 1
+            frame = sys._current_frames().get(self._loop_thread)
+            if frame is None:  # the thread has ended, and its loop with it
+                self.stop()
+                return
+            seen[find_culprit(frame)] += 1
+            del frame  # it would keep alive what the handler works with
             culprit = seen.most_common(1)[0][0]
             has_turned = self._turned.acquire(True, self._pause)
             seconds = time.monotonic() - asked
