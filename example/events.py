@@ -14,11 +14,23 @@ import models
 import web
 from people import Seat, people
 
-from webpy_socketio import Refused, broadcast, broadcast_channel, on_event, on_finish, on_message, on_subscribe
+from webpy_socketio import (
+    Refused,
+    broadcast,
+    broadcast_channel,
+    channel_overflow,
+    on_event,
+    on_finish,
+    on_message,
+    on_subscribe,
+)
 
 LOBBY = "lobby"
 SESSION_COOKIE = "chat_session"
 TOKEN_LENGTHS = range(16, 65)
+
+# Who is in a room now makes worthless who was: a page that is slow to read is sent only the newest of each room.
+channel_overflow(f"^{LOBBY}$", "latest", key=lambda event, message: message["room"])
 
 
 @on_subscribe

@@ -13,9 +13,11 @@ from webpy_socketio.events import Events
 from webpy_socketio.history import History
 from webpy_socketio.hub import Converse
 from webpy_socketio.metrics import Counters
+from webpy_socketio.overflows import Overflows
 from webpy_socketio.reasons import Reason
 from webpy_socketio.runner import Runner, Scope
 from webpy_socketio.settings import load_settings
+from webpy_socketio.transports.workers import Workers
 from webpy_socketio.wire.dialects import V4
 from webpy_socketio.wire.prepared import Prepared
 
@@ -26,11 +28,14 @@ def make_delivery(
     events: Events | None = None,
     desk: AckDesk | None = None,
     counters: Counters | None = None,
+    **settings: Any,
 ) -> Delivery:
     """A delivery with everything it needs; time stands still."""
     counters = counters or Counters()
     desk = desk or AckDesk(Deadlines(), counters)
-    return Delivery(max_attachments, events or Events(), desk, counters, history, lambda: 0.0)
+    events = events or Events()
+    overflows = Overflows(load_settings(settings), events.overflow_rules, Workers())
+    return Delivery(max_attachments, events, desk, counters, overflows, history, lambda: 0.0)
 
 
 class FakeMember:

@@ -53,6 +53,11 @@ def echo(client: Client, message: str | bytes) -> None:
     client.send(message)
 
 
+def count(client: Client, message: str | bytes) -> None:
+    for number in range(int(message)):
+        client.send(str(number))
+
+
 class Diary:
     """An application's three functions, which note what they are called with."""
 
@@ -581,3 +586,23 @@ def test_after_a_drain_nobody_is_let_in(world: World) -> None:
     connection.request("GET", target(polling_query(), here.path))
     assert connection.getresponse().status == 503
     connection.close()
+
+
+@pytest.mark.parametrize(
+    ("overflow", "left"), [("drop_oldest", ["47", "48", "49"]), ("drop_newest", ["40", "41", "42"])]
+)
+def test_what_a_client_does_not_read_may_be_dropped(world: World, overflow: str, left: Any) -> None:
+    client = PollingClient(world.serve(count, overflow=overflow, max_outbox_packets=3))
+    client.send("410")
+    assert client.poll() == left
+
+
+def test_a_sender_may_wait_for_a_client_to_read(world: World) -> None:
+    client = PollingClient(world.serve(count, overflow="wait", max_outbox_packets=3))
+    client.send("410")
+    numbers: list[str] = []
+    while len(numbers) < 10:
+        polled = client.poll()
+        assert len(polled) <= 4
+        numbers += polled
+    assert numbers == [f"4{number}" for number in range(10)]

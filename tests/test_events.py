@@ -451,6 +451,19 @@ def test_loaded_twice(project: Project, events: Events) -> None:
     assert first.one is not second.one
 
 
+def test_overflow_rules_of_a_module_loaded_twice(project: Project, events: Events) -> None:
+    def rules() -> list[tuple[str, str]]:
+        return [(rule.pattern.pattern, rule.policy) for rule in events.overflow_rules]
+
+    events.channel_overflow("declared in a function", "wait")
+    project.write('events.channel_overflow("^prices-", "drop_oldest")')
+    project.load()
+    project.write('events.channel_overflow("^prices-", "latest")')
+    project.load()
+    project.run()
+    assert rules() == [("declared in a function", "wait"), ("^prices-", "latest")]
+
+
 def test_loaded_many_times(project: Project) -> None:
     project.write(ONE + TWO)
     for _ in range(5):

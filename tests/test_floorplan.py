@@ -9,7 +9,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parent.parent / "webpy_socketio"
 
 RANKS = {
-    "errors": 0, "reasons": 0, "options": 0,
+    "errors": 0, "reasons": 0, "options": 0, "overflow": 0,
     "settings": 1, "logs": 1, "metrics": 1, "identifiers": 1,
     "hints": 2, "patches": 2,
     "wire.packets": 10, "wire.messages": 10, "wire.proxy_protocol": 10,
@@ -18,14 +18,15 @@ RANKS = {
     "wire.socketio": 12, "wire.engine_v2": 13,
     "wire.dialects": 14,
     "wire.prepared": 15,
-    "engine.heartbeat": 20, "engine.outbox": 20, "engine.deadlines": 20,
+    "engine.heartbeat": 20, "engine.droppables": 19, "engine.outbox": 20, "engine.deadlines": 20,
     "engine.session": 21,
     "channels": 22, "acks": 22, "runner": 22,
-    "inbox": 23,
+    "inbox": 23, "declarations": 23, "overflow_rules": 24,
     "conversation": 24,
     "envelope": 24,
     "events": 25, "history": 25,
     "answers": 26, "subscriptions": 26, "class_namespaces": 26, "recovery": 26,
+    "overflows": 26,
     "delivery": 30,
     "backplane.contract": 40,
     "backplane.memory": 41,

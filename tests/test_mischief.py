@@ -41,6 +41,7 @@ class Mischief:
             self.events,
             recovery=choose([False, True]),
             max_outbox_packets=choose([2, 50_000]),
+            overflow=choose(["disconnect", "drop_oldest", "drop_newest", "wait"]),
             max_namespaces=choose([2, 100]),
             ack_timeout=5,
         )

@@ -370,7 +370,7 @@ def test_log_formats(value: str) -> None:
 
 @pytest.mark.parametrize("value", ["xml", "", None, 1, [], "JSON"])
 def test_bad_log_formats(value: Any) -> None:
-    with pytest.raises(SettingsError, match="one of text, json"):
+    with pytest.raises(SettingsError, match="text"):
         load_settings({"log_format": value})
 
 
@@ -482,6 +482,7 @@ def test_every_kind_of_option_is_tried() -> None:
         "cookie",
         "metrics_token",
         "log_format",
+        "overflow",
         *PATHS,
         "fd",
     }
@@ -497,3 +498,14 @@ def test_clients(value: Any, clients: tuple[str, ...]) -> None:
 def test_bad_clients(value: Any) -> None:
     with pytest.raises(SettingsError, match="clients"):
         load_settings({"clients": value})
+
+
+@pytest.mark.parametrize("policy", ["disconnect", "drop_oldest", "drop_newest", " wait "])
+def test_overflow(policy: str) -> None:
+    assert read("overflow", policy) == policy.strip()
+
+
+@pytest.mark.parametrize("value", ["latest", "", None, 1, "drop oldest"])
+def test_bad_overflow(value: Any) -> None:
+    with pytest.raises(SettingsError, match="overflow"):
+        load_settings({"overflow": value})

@@ -20,6 +20,7 @@ from .webpy import make_socketio_urls, socketio_urls
 
 __version__ = "1.0.0.dev0"
 
+channel_overflow = EVENTS.channel_overflow
 on_connect = EVENTS.on_connect
 on_message = EVENTS.on_message
 on_subscribe = EVENTS.on_subscribe
@@ -46,6 +47,7 @@ __all__ = [
     "UnsendableValue",
     "broadcast",
     "broadcast_channel",
+    "channel_overflow",
     "connection_middleware",
     "make_socketio_urls",
     "metrics_collector",

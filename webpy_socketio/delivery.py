@@ -11,6 +11,7 @@ from .envelope import Envelope, Selection, SocketDetails
 from .events import Events
 from .history import History
 from .metrics import Counters
+from .overflows import Overflows
 from .wire.prepared import Prepared
 from .wire.socketio import encode_event
 
@@ -18,6 +19,7 @@ from .wire.socketio import encode_event
 class Delivery:
     """The members of every namespace in this process.
 
+    :param overflows: what becomes of events for clients that do not read.
     :param history: what keeps the messages for clients that come back; None if none may.
     """
 
@@ -27,6 +29,7 @@ class Delivery:
         events: Events,
         desk: AckDesk,
         counters: Counters,
+        overflows: Overflows,
         history: History | None,
         now: Callable[[], float],
     ) -> None:
@@ -35,6 +38,7 @@ class Delivery:
         self._events = events
         self._desk = desk
         self._counters = counters
+        self._overflows = overflows
         self._history = history
         self._now = now
 
@@ -61,44 +65,43 @@ class Delivery:
     def deliver(self, envelope: Envelope) -> int:
         """Send an event to everyone here whom it is for; return how many that were.
 
-        A client that is waited for counts, as it gets the event when it comes back. Raises UnsendableValue before
-        anybody got anything.
+        A client that is waited for counts, as it gets the event when it comes back; so does one for which the event is
+        dropped, as its policy says. May wait, once everybody has been sent to, if that is the policy. Raises
+        UnsendableValue, or EventError if the policy cannot be told, before anybody got anything.
         """
         selection, data, volatile = envelope
         prepared = self._prepare(selection.namespace, data, None)
+        overflows = self._overflows
+        if overflows.rules or overflows.default is not None:
+            prepared.overflow = overflows.choose(selection, data)
         if volatile or self._history is not None or self._events.on_any_outgoing.is_bound:
             return self._deliver_watched(envelope, prepared)
         membership = self._namespaces.get(selection.namespace)
         if membership is None:
             return 0
         reached = 0
-        for link in membership.select(selection.channels, selection.excluded):
+        links = membership.select(selection.channels, selection.excluded)
+        for link in links:
             if link.write is not None:  # as in link.send, which would be one more call for each receiver
                 link.write(prepared)
                 reached += 1
             else:
                 reached += link.send(prepared)
+        if prepared.overflow is not None:
+            overflows.wait_for_room(links, prepared.overflow)
         return reached
 
     def ask(self, envelope: Envelope, ballot: Ballot) -> int:
         """Send an event to everyone here whom it is for and expect an answer of each; return the id of the question.
 
-        Raises UnsendableValue before anybody got anything.
+        May wait, and raises, as :meth:`deliver` does.
         """
-        selection, data, _ = envelope
         ack_id = self._desk.open(ballot)
         try:
-            prepared = self._prepare(selection.namespace, data, ack_id)
+            self._ask(envelope, ballot, ack_id)
         except BaseException:
             self._desk.close(ack_id)
             raise
-        members = [member for member in self._select(selection) if member.connected]
-        if self._events.on_any_outgoing.is_bound:
-            self._note_outgoing(members, data)
-        ballot.expect([member.sid for member in members])  # before the first can answer
-        for member in members:
-            if not member.link.send(prepared):
-                ballot.leave(member.sid)
         return ack_id
 
     def stop_asking(self, ack_id: int) -> None:
@@ -130,6 +133,19 @@ class Delivery:
         for member in self._select(selection):
             member.disconnect()
 
+    def _ask(self, envelope: Envelope, ballot: Ballot, ack_id: int) -> None:
+        selection, data, _ = envelope
+        prepared = self._prepare(selection.namespace, data, ack_id)
+        prepared.overflow = self._overflows.choose_for_question(selection, data)
+        members = [member for member in self._select(selection) if member.connected]
+        if self._events.on_any_outgoing.is_bound:
+            self._note_outgoing(members, data)
+        ballot.expect([member.sid for member in members])  # before the first can answer
+        for member in members:
+            if not member.link.send(prepared):
+                ballot.leave(member.sid)
+        self._wait_for_room(members, prepared)
+
     def _prepare(self, namespace: str, data: list[object], ack_id: int | None) -> Prepared:
         return Prepared(*encode_event(namespace, data, ack_id, self._max_attachments))
 
@@ -151,7 +167,9 @@ class Delivery:
             return len(members)
         if self._history is not None:
             return self._deliver_and_keep(members, prepared, selection, self._history)
-        return sum(member.link.send(prepared) for member in members)
+        reached = sum(member.link.send(prepared) for member in members)
+        self._wait_for_room(members, prepared)
+        return reached
 
     def _send_if_ready(self, members: Sequence[Member], prepared: Prepared) -> list[Member]:
         reached = [member for member in members if member.link.send_if_ready(prepared)]
@@ -165,7 +183,12 @@ class Delivery:
         for member in members:
             member.last_number = number
             member.link.send(prepared)
+        self._wait_for_room(members, prepared)
         return len(members)
+
+    def _wait_for_room(self, members: Iterable[Member], prepared: Prepared) -> None:
+        if prepared.overflow is not None:
+            self._overflows.wait_for_room([member.link for member in members], prepared.overflow)
 
     def _note_outgoing(self, members: Iterable[Member], data: list[object]) -> None:
         for member in members:

@@ -22,6 +22,7 @@ from .errors import UnsendableValue
 from .hub import Hub
 from .logs import log_to_stderr, logger
 from .metrics import Counters
+from .overflows import Overflows
 from .reasons import FORCED_CLOSE, Reason
 from .runner import Runner, Scope
 from .startup import open_door, read_settings
@@ -33,15 +34,16 @@ from .wsgi import Door
 class Client:
     """One client of the engine, from its handshake to its end."""
 
-    __slots__ = ("__weakref__", "_hub", "_session", "reason", "request")
+    __slots__ = ("__weakref__", "_hub", "_overflows", "_session", "reason", "request")
 
-    def __init__(self, session: Session, request: dict[str, Any], hub: Hub) -> None:
+    def __init__(self, session: Session, request: dict[str, Any], hub: Hub, overflows: Overflows) -> None:
         #: The WSGI environ of its handshake.
         self.request = request
         #: Why the connection ended; None while it has not.
         self.reason: Reason | None = None
         self._session = session
         self._hub = hub
+        self._overflows = overflows
 
     @property
     def connected(self) -> bool:
@@ -49,7 +51,8 @@ class Client:
         return self._session.is_open
 
     def send(self, message: str | bytes) -> None:
-        """Send a message, text or binary; dropped if the client is gone. Raises UnsendableValue for anything else.
+        """Send a message, text or binary; dropped if the client is gone, or has too much waiting for it and the setting
+        ``overflow`` says so. Raises UnsendableValue for anything else.
 
         Other OS threads may send, too. In text, the character U+001E cannot reach a client of revision 4 by
         long-polling: there it separates messages.
@@ -64,13 +67,18 @@ class Client:
             prepared = Prepared(None, [message])
         else:
             raise UnsendableValue("message", f"is a {type(message).__name__}; Engine.IO carries str and bytes")
-        session = self._session
-        self._hub.runner.call(lambda: session.send(prepared))
+        prepared.overflow = self._overflows.default
+        self._hub.runner.call(lambda: self._transmit(prepared))
 
     def close(self) -> None:
         """Close the connection once what was sent before has been taken."""
         hub, session = self._hub, self._session
         hub.runner.call(lambda: hub.close(session, FORCED_CLOSE))
+
+    def _transmit(self, prepared: Prepared) -> None:
+        self._session.send(prepared)
+        if prepared.overflow is not None:
+            self._overflows.wait_for_room((self._session,), prepared.overflow)
 
 
 #: Called with a client and its message.
@@ -137,9 +145,10 @@ class EngineIO:
     def _open(self) -> Door:
         log_to_stderr(self._settings.log_format)
         workers = Workers()
+        overflows = Overflows(self._settings, (), workers)
 
         def converse(session: Session, request: dict[str, Any], scope: Scope | None) -> Conversation:
-            return _Talk(session, Client(session, request, hub), scope, workers, self)
+            return _Talk(session, Client(session, request, hub, overflows), scope, workers, self)
 
         hub = Hub(self._settings, workers, Deadlines(), Counters(), converse, self.ending)
         return open_door(hub)

@@ -14,18 +14,17 @@ unsubscribe, those whose channel matches.
 from __future__ import annotations
 
 import inspect
-import os
 import re
-from collections.abc import Callable, Iterable
-from types import CodeType
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, NamedTuple, TypeVar, overload
 
+from .declarations import ModuleRun, compile_channel, current_run, is_called
 from .errors import EventError
+from .overflow_rules import OverflowRule, make_rule
 from .wire.socketio import RESERVED_EVENTS
 
 F = TypeVar("F", bound=Callable[..., Any])
 UNLIMITED = 1_000_000
-NOT_CALLED = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
 #: What every handler is called with first.
 LEADING = ("request", "socket", "context")
 
@@ -48,19 +47,6 @@ ALL_VALUES = Shape(", *args", 0, None)
 NAME_AND_VALUES = Shape(", event, *args", UNLIMITED, 1, has_name=True)
 PROCEED = Shape(", proceed", 1, 1)
 PACKET_AND_PROCEED = Shape(", event, args, proceed", 3, 3)
-
-
-class ModuleRun(NamedTuple):
-    """One execution of a module's code."""
-
-    #: Made anew each time the module is loaded, so it tells one execution from another.
-    code: CodeType
-    name: str
-
-    @property
-    def path(self) -> str:
-        """The module's file, however it was spelled."""
-        return os.path.realpath(self.code.co_filename)
 
 
 class Handler(NamedTuple):
@@ -140,7 +126,7 @@ class Event:
         :param called: what is called in its place, with request, socket, context and what the event has.
         """
         fewest, most = self.check(declared, leading)
-        run = _current_run()
+        run = current_run()
         if run is None or self._owner.begin(run):
             self._handlers.append(Handler(called, namespace, pattern, fewest, most, self._shape, run))
             self._changed()
@@ -175,12 +161,7 @@ class Event:
             return None
         if not self._takes_channel:
             raise EventError(f"{self.name} takes no channel: a socket that just connects is subscribed to none")
-        try:
-            pattern = re.compile(channel)
-            pattern.match("")  # a pattern of bytes compiles, but matches no name
-            return pattern
-        except (re.error, TypeError, OverflowError, RecursionError) as error:
-            raise EventError(f"{self.name}: channel={channel!r} is not a regular expression: {error}") from None
+        return compile_channel(f"{self.name}: channel", channel)
 
     def check(self, function: Callable[..., Any], leading: int) -> tuple[int, int]:
         """Return how many arguments of the event a handler takes, beyond the leading ones.
@@ -190,7 +171,7 @@ class Event:
         if not callable(function):
             raise EventError(f"{self.name} decorates a function, not {function!r}; options go by name: channel=...")
         name = getattr(function, "__qualname__", repr(function))
-        if any(is_kind(function) for is_kind in NOT_CALLED):
+        if not is_called(function):
             raise EventError(f"{name} cannot handle {self.name}: it is called, not awaited or iterated; use plain def")
         try:
             parameters = inspect.signature(function).parameters.values()
@@ -225,6 +206,8 @@ class Events:
         self.connection_middleware = Event("connection_middleware", PROCEED, self, takes_channel=False)
         self.packet_middleware = Event("packet_middleware", PACKET_AND_PROCEED, self)
         self.named: dict[str, Event] = {}
+        #: What was declared with :meth:`channel_overflow`; the first that matches counts.
+        self.overflow_rules: list[OverflowRule] = []
         self._runs: dict[str, ModuleRun] = {}
 
     def on_event(
@@ -246,6 +229,31 @@ class Events:
         if name in RESERVED_EVENTS or name in ("__subscribe__", "__unsubscribe__"):
             raise EventError(f"no client can send an event named {name!r}; there are on_connect, on_subscribe, ...")
         return self.named.setdefault(name, Event(f"on_event({name!r})", ALL_VALUES, self))
+
+    def channel_overflow(
+        self,
+        pattern: str,
+        policy: str,
+        *,
+        key: Callable[..., Hashable] | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Declare what becomes of events to some channels, in every namespace, for a client whose outbox is full.
+
+        :param pattern: a regular expression, matched from the start of a channel's name.
+        :param policy: "disconnect", "drop_oldest", "drop_newest", "wait" or "latest".
+        :param key: for "latest": called with the event's name and arguments, it tells what a newer event makes
+            worthless: what waits with the same key. Without it, that is the name of the event.
+        :param timeout: for "wait": seconds that a sender waits for room; the setting ``overflow_timeout`` if not given.
+
+        Raises EventError for what cannot be.
+        """
+        run = current_run()
+        rule = make_rule(pattern, policy, key, timeout, run)
+        if run is None or self.begin(run):
+            if any(rule.pattern.pattern == pattern for rule in self.overflow_rules):
+                raise EventError(f"channel_overflow: the pattern {pattern!r} has a policy already")
+            self.overflow_rules.append(rule)
 
     def handlers_of(self, namespace: str, name: str | None) -> list[Handler]:
         """Return the handlers of a client's event in a namespace: those of any event, of ``on_message``, its own.
@@ -285,6 +293,9 @@ class Events:
                 return False
             for event in self._all():
                 event.forget(before)
+            self.overflow_rules[:] = [
+                rule for rule in self.overflow_rules if rule.run is None or rule.run.code is not before.code
+            ]
         self._runs[run.path] = run
         return True
 
@@ -306,19 +317,6 @@ def check_namespace(who: str, namespace: Any) -> None:
             f"{who}: namespace={namespace!r} is not a namespace; one starts with a slash, like '/admin', "
             "or is a pattern, like re.compile('/game-[0-9]+')"
         )
-
-
-def _current_run() -> ModuleRun | None:
-    """The run of the module whose top level is calling a decorator.
-
-    None if it is called from within a function, or typed into an interactive session.
-    """
-    frame = inspect.currentframe()
-    while frame is not None and frame.f_globals.get("__package__") == __package__:
-        frame = frame.f_back
-    if frame is None or frame.f_code.co_name != "<module>" or frame.f_code.co_filename.startswith("<"):
-        return None
-    return ModuleRun(frame.f_code, frame.f_globals.get("__name__", ""))
 
 
 #: The events that the decorators of the package's face bind to.

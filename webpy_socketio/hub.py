@@ -63,6 +63,7 @@ class Hub:
         self._converse = converse
         self._ending = ending
         self._sessions: dict[str, Session] = {}
+        self._on_overflow = self._note_overflow  # one for all sessions
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -82,6 +83,7 @@ class Hub:
         """
         now = self.runner.now()
         session = Session(new_id(), dialect, transport, self.settings, now)
+        session.on_overflow = self._on_overflow
         session.peer = self._converse(session, request, scope)
         session.step(Step.OPEN)
         self._sessions[session.sid] = session
@@ -207,6 +209,12 @@ class Hub:
     def _part(self, session: Session, reason: Reason) -> None:
         conversation: Conversation = session.peer
         conversation.end(reason)
+
+    def _note_overflow(self, session: Session, policy: str) -> None:
+        self.counters.overflowed[policy] += 1
+        if not session.has_overflowed:
+            session.has_overflowed = True
+            logger.debug("%s does not read as fast as it is sent to (%s); this is told once", session, policy)
 
     # Deadlines.
 

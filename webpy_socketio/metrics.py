@@ -22,7 +22,8 @@ class Counters:
         self.refused: Counter[int] = Counter()
         #: What clients wanted beyond a limit, by the name of the setting.
         self.limited: Counter[str] = Counter()
-        #: Packets that found a client's outbox full, by the name of the policy that dealt with them.
+        #: What clients did not read in time, by the policy that dealt with it: events that were dropped, or superseded
+        #: (latest), events whose sender had to wait, and clients that were disconnected.
         self.overflowed: Counter[str] = Counter()
         #: Acknowledgements that clients never sent.
         self.expired_acks = 0

@@ -16,6 +16,7 @@ from .hub import Hub
 from .logs import MessageLog
 from .metrics import Counters
 from .namespaces import Namespaces
+from .overflows import Overflows
 from .peers import Peer
 from .recovery import Recovery
 from .runner import Runner, Scope
@@ -31,7 +32,8 @@ class Node:
         desk = AckDesk(deadlines, counters)
         recovery = _recovery(settings, deadlines) if settings.recovery else None
         history = None if recovery is None else recovery.history
-        delivery = Delivery(settings.max_attachments, events, desk, counters, history, runner.now)
+        overflows = Overflows(settings, events.overflow_rules, runner)
+        delivery = Delivery(settings.max_attachments, events, desk, counters, overflows, history, runner.now)
         self.services = Services(
             settings,
             events,
@@ -43,6 +45,7 @@ class Node:
             MessageLog(settings.message_log_format),
             desk,
             recovery,
+            overflows,
             weakref.WeakSet(),
         )
         self._namespaces = Namespaces(self.services)

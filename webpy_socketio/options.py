@@ -178,9 +178,10 @@ def one_of(known: tuple[str, ...]) -> Callable[[Any], str]:
     """Return a reader for one of some known names."""
 
     def read(value: Any) -> str:
-        if value not in known:
-            raise ValueError(f"must be one of {', '.join(known)}")
-        return str(value)
+        name = as_text(value).strip()
+        if name not in known:
+            raise ValueError(f"knows no {name!r}; choose from {', '.join(known)}{suggestion(name, known)}")
+        return name
 
     return read
 

@@ -9,6 +9,7 @@ from .acks import AckListener, PendingAcks
 from .engine.session import Session
 from .envelope import Selection
 from .history import Kept
+from .overflow import Overflow
 from .reasons import SERVER_DISCONNECT, TRANSPORT_CLOSE, Reason
 from .services import Services
 from .subscriptions import Subscriptions
@@ -155,6 +156,8 @@ class Receiver:
         self.deliver(self.link.dialect.connect(self.namespace, self.sid, self.pid))
         for prepared, is_kept in held:
             self._transmit(prepared, is_kept)
+        if services.overflows.default is not None:
+            services.overflows.wait_for_room((self.link,), services.overflows.default)
 
     def refuse(self, message: str, data: Any = None) -> None:
         """Turn the client away, and tell it why. Raises UnsendableValue for data that has no form on the wire."""
@@ -258,12 +261,16 @@ class Receiver:
                 self._acks.resolve(ack_id)
             raise
         if self._held is not None:
+            prepared.overflow = self._overflow(ack_id)
             self._held.append((prepared, ack_id is None))
         elif not volatile:
             if self.pid is None and self.connected and self.link.write is not None:
                 self.link.write(prepared)  # as _transmit and link.send do, with fewer steps
             else:
+                prepared.overflow = self._overflow(ack_id)
                 self._transmit(prepared, ack_id is None)
+                if prepared.overflow is not None:
+                    services.overflows.wait_for_room((self.link,), prepared.overflow)
         elif not (self.connected and self._send_if_ready(prepared, ack_id is None)):
             services.counters.dropped_volatile += 1
             if self._acks is not None and ack_id is not None:
@@ -271,6 +278,10 @@ class Receiver:
             return
         if services.events.on_any_outgoing.is_bound:
             self.note_outgoing(data)
+
+    def _overflow(self, ack_id: int | None) -> Overflow | None:
+        overflows = self._services.overflows
+        return overflows.default if ack_id is None else overflows.default_of_questions
 
     def _transmit(self, prepared: Prepared, is_kept: bool) -> None:
         services = self._services

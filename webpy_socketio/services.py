@@ -13,6 +13,7 @@ from .engine.deadlines import Deadlines
 from .events import Events
 from .logs import MessageLog
 from .metrics import Counters
+from .overflows import Overflows
 from .recovery import Recovery
 from .runner import Runner
 from .settings import Settings
@@ -33,5 +34,6 @@ class Services:
     desk: AckDesk
     #: None if clients cannot come back to a connection that broke.
     recovery: Recovery | None
+    overflows: Overflows
     #: Conversations that may still run handlers although their connection is over.
     ending: weakref.WeakSet[Conversation]

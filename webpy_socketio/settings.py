@@ -36,6 +36,7 @@ from .options import (
     some_of,
     suggestion,
 )
+from .overflow import DISCONNECT, POLICIES
 
 PREFIX = "SOCKETIO_"
 
@@ -88,10 +89,15 @@ class Settings:
     max_attachments: int = _option(10, as_count)
     #: Events of one client that may wait for its running handler; beyond, reading from it pauses.
     max_inbox: int = _option(1_000, as_count)
-    #: Bytes that may wait for a client that does not read; beyond, it is disconnected with the reason "slow".
+    #: Bytes that may wait for a client that does not read; beyond, ``overflow`` says what happens.
     max_outbox_bytes: int = _option(4_000_000, as_count)
-    #: Packets that may wait for a client that does not read; beyond, it is disconnected with the reason "slow".
+    #: Packets that may wait for a client that does not read; beyond, ``overflow`` says what happens.
     max_outbox_packets: int = _option(50_000, as_count)
+    #: What happens to an event beyond: "disconnect" ends the client's connection with the reason "slow", "drop_oldest"
+    #: and "drop_newest" drop events, "wait" lets the sender wait. Channels can have another, by ``channel_overflow``.
+    overflow: str = _option(DISCONNECT, one_of(POLICIES))
+    #: Seconds that a sender waits, where it does; a client that has no room then is disconnected.
+    overflow_timeout: float = _option(5.0, as_seconds)
     #: Namespaces that one client may be in.
     max_namespaces: int = _option(100, as_count)
     #: Characters in the name of a channel that a client subscribes to, or of a namespace that exists by a pattern.

@@ -125,6 +125,10 @@ class TestServer:
         self.start(lambda: [job() for job in tuple(jobs)])
         return jobs.clear
 
+    def may_wait(self) -> bool:
+        """Whether one may wait: always, as that lets time pass."""
+        return True
+
     def waiter(self) -> _Waiter:
         """Return something to wait on."""
         return _Waiter(self)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webpy_socketio.engine.outbox import Outbox
+from webpy_socketio.overflow import DROP_NEWEST, DROP_OLDEST, LATEST, Overflow
 from webpy_socketio.wire.dialects import V4
 from webpy_socketio.wire.prepared import Prepared
 
@@ -147,3 +148,142 @@ def test_room() -> None:
     assert outbox.has_room(2, 700)
     assert not outbox.has_room(3, 1)
     assert not outbox.has_room(1, 701)
+
+
+# Dropping
+
+
+def droppable(size: int, policy: str, identity: str | None = None) -> Prepared:
+    """A packet that takes so many bytes and may be dropped."""
+    prepared = packet(size)
+    prepared.overflow = Overflow(policy, 5, identity)
+    return prepared
+
+
+def test_what_may_be_dropped_is_found_between_what_may_not() -> None:
+    outbox, packets = filled(1, 2)
+    waiting = [droppable(3, DROP_NEWEST), droppable(4, DROP_OLDEST), packet(5), droppable(6, DROP_OLDEST)]
+    waiting.append(droppable(7, DROP_NEWEST))
+    assert all(outbox.append(item) for item in waiting)
+    assert outbox.drop_oldest() is waiting[1].overflow
+    assert outbox.drop_newest() is waiting[4].overflow
+    assert (len(outbox), outbox.size) == (5, 17)
+    assert outbox.take() == [*packets, waiting[0], waiting[2], waiting[3]]
+    assert (outbox.drop_oldest(), outbox.drop_newest()) == (None, None)
+
+
+def test_what_was_taken_is_not_dropped() -> None:
+    outbox, _ = filled()
+    first, second = droppable(5, DROP_OLDEST), droppable(5, DROP_OLDEST)
+    outbox.append(first)
+    outbox.append(second)
+    assert outbox.take(5) == [first]
+    assert outbox.drop_oldest() is second.overflow
+    assert outbox.drop_oldest() is None
+
+
+def test_a_newer_packet_takes_the_place_of_an_older() -> None:
+    outbox, [before] = filled(1)
+    old, other, new = droppable(10, LATEST, "a"), droppable(10, LATEST, "b"), droppable(30, LATEST, "a")
+    assert not outbox.supersede(old)
+    outbox.append(old)
+    outbox.append(other)
+    assert outbox.supersede(new)
+    assert (len(outbox), outbox.size) == (3, 41)
+    assert outbox.take() == [before, new, other]
+    assert not outbox.supersede(new)
+
+
+def test_one_with_an_offset_goes_to_the_end() -> None:
+    """A client that got it tells its offset, and is taken to have everything up to there."""
+    outbox, _ = filled()
+    old, other, new = droppable(10, LATEST, "a"), droppable(10, LATEST, "b"), droppable(30, LATEST, "a")
+    for number, item in enumerate((old, other, new)):
+        item.stamp(str(number))
+    outbox.append(old)
+    outbox.append(other)
+    assert outbox.supersede(new)
+    assert outbox.size == 40
+    assert outbox.take() == [other, new]
+
+
+def test_what_was_taken_is_not_superseded() -> None:
+    outbox, _ = filled()
+    first, second = droppable(5, LATEST, "a"), droppable(5, LATEST, "b")
+    outbox.append(first)
+    outbox.append(second)
+    outbox.take(5)
+    assert not outbox.supersede(droppable(5, LATEST, "a"))
+    assert outbox.supersede(droppable(5, LATEST, "b"))
+
+
+def test_room_is_told_of_once() -> None:
+    outbox, _ = filled(6, 4, max_bytes=10)
+    outbox.append_beyond(packet(3))
+    assert (outbox.is_over, outbox.size) == (True, 13)
+    told: list[str] = []
+    outbox.when_room(lambda: told.append("a"))
+    outbox.append_beyond(packet(9))
+    outbox.take(6)
+    assert told == []
+    outbox.take(4)
+    assert outbox.is_over
+    outbox.take(3)
+    assert (outbox.is_over, told) == (False, ["a"])
+    outbox.take()
+    assert told == ["a"]
+
+
+def test_who_waits_for_room_is_told_of_drops_and_of_the_end() -> None:
+    told: list[str] = []
+    outbox, _ = filled(max_bytes=10)
+    outbox.append(droppable(10, DROP_OLDEST))
+    outbox.append_beyond(packet(3))
+    outbox.when_room(lambda: told.append("drop"))
+    outbox.drop_oldest()
+    outbox.append_beyond(packet(10))
+    outbox.when_room(lambda: told.append("end"))
+    outbox.clear()
+    assert told == ["drop", "end"]
+
+
+def test_one_packet_alone_is_not_too_much() -> None:
+    outbox, _ = filled(500, max_bytes=10)
+    assert not outbox.is_over
+
+
+droppings = st.lists(
+    st.tuples(st.sampled_from([None, DROP_OLDEST, DROP_NEWEST]), st.integers(1, 20))
+    | st.sampled_from(["oldest", "newest"])
+    | st.integers(0, 40)
+)
+
+
+@given(droppings)
+def test_drops_are_those_of_a_plain_list(steps: list[tuple[str | None, int] | str | int]) -> None:
+    outbox = Outbox(100, 10_000)
+    model: list[Prepared] = []
+
+    def drop(policy: str, index: int) -> None:
+        candidates = [item for item in model if item.overflow is not None and item.overflow.policy == policy]
+        dropped = outbox.drop_oldest() if policy == DROP_OLDEST else outbox.drop_newest()
+        assert (dropped is None) == (not candidates)
+        if candidates:
+            model.remove(candidates[index])
+
+    for step in steps:
+        if step == "oldest":
+            drop(DROP_OLDEST, 0)
+        elif step == "newest":
+            drop(DROP_NEWEST, -1)
+        elif isinstance(step, int):
+            taken = outbox.take(step)
+            assert taken == model[: len(taken)]
+            del model[: len(taken)]
+        else:
+            policy, size = step
+            item = packet(size) if policy is None else droppable(size, policy)
+            outbox.append(item)
+            model.append(item)
+        assert (len(outbox), outbox.size) == (len(model), sum(item.size for item in model))
+    assert outbox.take() == model

@@ -9,6 +9,7 @@ import pytest
 
 from webpy_socketio.engine.session import NEXT, Session, State, Step
 from webpy_socketio.errors import TransportMisused
+from webpy_socketio.overflow import DROP_NEWEST, DROP_OLDEST, LATEST, WAIT, Overflow
 from webpy_socketio.reasons import FORCED_CLOSE, PING_TIMEOUT, SLOW, TRANSPORT_CLOSE, TRANSPORT_ERROR
 from webpy_socketio.settings import Settings, load_settings
 from webpy_socketio.wire.dialects import V3, V4
@@ -215,6 +216,107 @@ def test_slow_while_probing() -> None:
     for _ in range(4):
         session.send(Prepared(b""))
     assert (session.state, session.reason) == (CLOSED, SLOW)
+
+
+# What does not fit, and need not be sent
+
+
+class Notes:
+    """A session whose outbox takes three packets, or 100 bytes, and what it told of those that it did not take."""
+
+    def __init__(self) -> None:
+        self.session = make()
+        self.told: list[str] = []
+        self.session.on_overflow = lambda session, policy: self.told.append(policy)
+
+    def send(self, name: str, policy: str | None = None, identity: str | None = None) -> bool:
+        """Send a packet with a policy."""
+        prepared = Prepared(name.encode())
+        prepared.overflow = None if policy is None else Overflow(policy, 5, identity)
+        return self.session.send(prepared)
+
+    @property
+    def waiting(self) -> list[str]:
+        """The packets that wait."""
+        return [prepared.text.decode() for prepared in self.session.outbox.take()]  # type: ignore[union-attr]
+
+
+def test_the_oldest_are_dropped() -> None:
+    notes = Notes()
+    assert all(notes.send(name, DROP_OLDEST) for name in "abcde")
+    assert (notes.waiting, notes.told) == (["c", "d", "e"], [DROP_OLDEST] * 2)
+
+
+def test_as_many_are_dropped_as_a_large_one_takes() -> None:
+    notes = Notes()
+    assert all(notes.send(name, DROP_OLDEST) for name in ("a" * 30, "b" * 30, "c" * 30, "d" * 60))
+    assert (notes.waiting, notes.told) == (["c" * 30, "d" * 60], [DROP_OLDEST] * 2)
+
+
+def test_the_newest_are_dropped() -> None:
+    notes = Notes()
+    assert all(notes.send(name, DROP_NEWEST) for name in "abcde")
+    assert (notes.waiting, notes.told) == (["a", "b", "c"], [DROP_NEWEST] * 2)
+
+
+def test_the_latest_counts_even_before_the_outbox_is_full() -> None:
+    notes = Notes()
+    for name, key in (("a1", "a"), ("b1", "b"), ("a2", "a")):
+        assert notes.send(name, LATEST, key)
+    assert (notes.waiting, notes.told) == (["a2", "b1"], [LATEST])
+
+
+def test_the_oldest_goes_where_more_keys_are_than_fit() -> None:
+    notes = Notes()
+    assert all(notes.send(name, LATEST, name) for name in "abcd")
+    assert (notes.waiting, notes.told) == (["b", "c", "d"], [LATEST])
+
+
+def test_a_latest_that_is_larger_makes_room_for_itself() -> None:
+    notes = Notes()
+    for name, key in (("a", "a"), ("b" * 60, "b"), ("c", "c"), ("c" * 60, "c")):
+        assert notes.send(name, LATEST, key)
+    assert (notes.waiting, notes.told) == (["c" * 60], [LATEST] * 3)
+
+
+def test_nothing_is_dropped_for_a_newer_one_that_may_not_be() -> None:
+    notes = Notes()
+    assert all(notes.send(name) for name in "abc")
+    assert notes.send("d", DROP_OLDEST)
+    assert notes.send("e", LATEST, "e")
+    assert (notes.waiting, notes.told) == (["a", "b", "c"], [DROP_OLDEST, LATEST])
+
+
+def test_what_was_kept_instead_of_the_newest_stays() -> None:
+    notes = Notes()
+    assert all(notes.send(name, DROP_NEWEST) for name in "abc")
+    assert notes.send("d", DROP_OLDEST)
+    assert (notes.waiting, notes.told) == (["a", "b", "c"], [DROP_OLDEST])
+
+
+def test_what_may_be_dropped_gives_way_to_what_may_not() -> None:
+    notes = Notes()
+    for name, policy in (("a", DROP_NEWEST), ("b", DROP_NEWEST), ("c", DROP_OLDEST)):
+        assert notes.send(name, policy)
+    assert notes.send("answer")
+    notes.session.tick(25)
+    assert notes.waiting == ["a", "answer", ""]
+    assert notes.told == [DROP_OLDEST, DROP_NEWEST]
+    assert notes.session.is_open
+
+
+def test_with_nothing_to_drop_the_client_is_slow() -> None:
+    notes = Notes()
+    assert all(notes.send(name) for name in "abc")
+    assert not notes.send("d")
+    assert (notes.session.reason, notes.told) == (SLOW, ["disconnect"])
+
+
+def test_what_its_sender_waits_with_keeps_its_place() -> None:
+    notes = Notes()
+    assert all(notes.send(name, WAIT) for name in "abcd")
+    assert notes.session.outbox.is_over
+    assert (notes.waiting, notes.told) == (["a", "b", "c", "d"], [WAIT])
 
 
 # The heartbeat

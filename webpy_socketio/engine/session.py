@@ -19,6 +19,7 @@ from enum import Enum
 from typing import Any
 
 from ..logs import address_of
+from ..overflow import DISCONNECT, DROP_NEWEST, WAIT, Overflow
 from ..reasons import SLOW, TRANSPORT_CLOSE, Reason
 from ..settings import Settings
 from ..wire.dialects import Dialect
@@ -87,8 +88,8 @@ class Session:
     """One Engine.IO session. Times are seconds on a clock that never goes back."""
 
     __slots__ = (
-        "__weakref__", "candidate", "carrier", "dialect", "heartbeat", "is_awaited", "is_refused", "opened", "outbox",
-        "paused", "peer", "reason", "sid", "state", "transport", "wake", "write",
+        "__weakref__", "candidate", "carrier", "dialect", "has_overflowed", "heartbeat", "is_awaited", "is_refused",
+        "on_overflow", "opened", "outbox", "paused", "peer", "reason", "sid", "state", "transport", "wake", "write",
     )  # fmt: skip
 
     def __init__(self, sid: str, dialect: Dialect, transport: str, settings: Settings, now: float) -> None:
@@ -118,6 +119,10 @@ class Session:
         self.wake: Callable[[], None] | None = None
         #: Whether the client said something that cannot be, so that nothing more is heard from it.
         self.is_refused = False
+        #: Called with the session and the policy whenever a packet is dropped, or finds no room in the outbox.
+        self.on_overflow: Callable[[Session, str], None] | None = None
+        #: Whether that has happened.
+        self.has_overflowed = False
 
     @property
     def label(self) -> str:
@@ -169,7 +174,9 @@ class Session:
     def send(self, prepared: Prepared) -> bool:
         """Send a packet: at once if the transport can take it, else from the outbox when it can.
 
-        Returns False if the session is over, or is ended by this very packet because its outbox is full.
+        Returns False if the session is over, or is ended by this very packet because its outbox is full; a packet that
+        is dropped, as its policy says, is nobody's failure. One whose sender is to wait is queued in any case, so that
+        it keeps its place: the sender waits after that.
         """
         write = self.write
         if write is not None:
@@ -186,12 +193,48 @@ class Session:
     def _queue(self, prepared: Prepared) -> bool:
         if not self.is_open:
             return False
-        queued = self.outbox.append(prepared)
-        if not queued:
-            self.end(SLOW)
-        else:
+        if (
+            (prepared.overflow is not None and self._supersede(prepared, prepared.overflow))
+            or self.outbox.append(prepared)
+            or self._overflow(prepared)
+        ):
             self._wake()
-        return queued
+            return True
+        self.end_as_slow()
+        return False
+
+    def _supersede(self, prepared: Prepared, overflow: Overflow) -> bool:
+        """Let a packet take the place of one that it makes worthless; False if there is none."""
+        outbox = self.outbox
+        if overflow.identity is None or not outbox.supersede(prepared):
+            return False
+        self._note_overflow(overflow)
+        while outbox.is_over and (dropped := outbox.drop_oldest()) is not None:
+            self._note_overflow(dropped)
+        return True
+
+    def _overflow(self, prepared: Prepared) -> bool:
+        """Deal with a packet for which there is no room; tells whether that could be done."""
+        outbox, overflow = self.outbox, prepared.overflow
+        if overflow is not None and overflow.policy in (WAIT, DROP_NEWEST):
+            self._note_overflow(overflow)
+            if overflow.policy == WAIT:
+                outbox.append_beyond(prepared)
+            return True
+        while not outbox.append(prepared):
+            dropped = outbox.drop_oldest()
+            if dropped is None and overflow is None:
+                dropped = outbox.drop_newest()
+            if dropped is None:  # nothing that waits may be dropped for it
+                if overflow is not None:
+                    self._note_overflow(overflow)
+                return overflow is not None
+            self._note_overflow(dropped)
+        return True
+
+    def _note_overflow(self, overflow: Overflow | None) -> None:
+        if self.on_overflow is not None:
+            self.on_overflow(self, DISCONNECT if overflow is None else overflow.policy)
 
     def tick(self, now: float) -> bool:
         """Do what the heartbeat asks for. Returns False when the client has been silent for too long."""
@@ -232,6 +275,12 @@ class Session:
             self.step(Step.END)
             self.outbox.clear()
             self._stop_sending()
+
+    def end_as_slow(self) -> None:
+        """End because the client does not read what it is sent."""
+        if self.state is not State.CLOSED:
+            self._note_overflow(None)
+            self.end(SLOW)
 
     def _stop_sending(self) -> None:
         self.write = None

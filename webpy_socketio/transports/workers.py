@@ -82,6 +82,10 @@ class Workers:
         spawned = gevent.spawn(job)
         return lambda: spawned.kill(block=False)
 
+    def may_wait(self) -> bool:
+        """Whether the caller is a greenlet, and not a callback of the loop."""
+        return getcurrent() is not self._hub
+
     def waiter(self) -> Waiter:
         """Return something to wait on, in a greenlet of this loop or in another OS thread."""
         waiter: Waiter = Event() if _thread_id() == self._thread else _ThreadWaiter()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..overflow import Overflow
 from .dialects import Dialect
 from .packets import EngineType
 from .values import as_ascii
@@ -15,7 +16,7 @@ class Prepared:
     :param text: JSON, or None if there are only attachments: binary messages that stand for themselves.
     """
 
-    __slots__ = ("_forms", "_kind", "_stamped", "attachments", "last_dialect", "last_frames", "text")
+    __slots__ = ("_forms", "_kind", "_stamped", "attachments", "last_dialect", "last_frames", "overflow", "text")
 
     def __init__(
         self, text: bytes | None, attachments: Sequence[bytes] = (), kind: EngineType = EngineType.MESSAGE
@@ -24,6 +25,8 @@ class Prepared:
         self.attachments = attachments
         self._kind = kind
         self._stamped: bytes | None = None
+        #: What becomes of it if a client has too much waiting; None if it is not to be lost.
+        self.overflow: Overflow | None = None
         #: The frames that were asked for last, which nearly always are those that will be asked for next.
         self.last_dialect: Dialect | None = None
         self.last_frames = b""
@@ -47,6 +50,11 @@ class Prepared:
         """
         assert self.text is not None
         self._stamped = b'%b,"%b"]' % (self.text[:-1], offset.encode())
+
+    @property
+    def has_offset(self) -> bool:
+        """Whether it was given a place in the history."""
+        return self._stamped is not None
 
     def frames(self, dialect: Dialect) -> bytes:
         """The packet as WebSocket frames."""
