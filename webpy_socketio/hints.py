@@ -42,27 +42,26 @@ class Hints:
                 "upgrade",
                 "a WebSocket was asked for, but a proxy has left the header Upgrade out, so clients stay on "
                 'long-polling: let nginx say "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; '
-                'proxy_set_header Connection $connection_upgrade;" (see "Behind a proxy" in docs/deploy.rst)',
+                'proxy_set_header Connection $connection_upgrade;"',
             )
 
     def cut(self, age: float, now: float) -> None:
         """A connection was closed by its other side without a word, at this age in seconds."""
-        self._cuts.append(_Cut(age, now))
-        ages = [cut.age for cut in self._cuts]
-        if (
-            len(ages) == CUTS
-            and min(ages) >= YOUNGEST
-            and max(ages) - min(ages) <= 2 * SAME_AGE
-            and now - self._cuts[0].when >= SPREAD
-        ):
+        cuts = self._cuts
+        cuts.append(_Cut(age, now))
+        first = cuts[0]
+        if age < YOUNGEST or len(cuts) < CUTS or now - first.when < SPREAD or abs(age - first.age) > 2 * SAME_AGE:
+            return
+        ages = [cut.age for cut in cuts]
+        if min(ages) >= YOUNGEST and max(ages) - min(ages) <= 2 * SAME_AGE:
             self._tell(
                 "cuts",
                 f"the last {CUTS} connections that broke were all cut about {sum(ages) / CUTS:.0f} seconds after they "
                 "began: a proxy seems to allow no more; in nginx that is proxy_read_timeout, which has to be above "
-                'ping_interval and ping_timeout together (see "For many clients" in docs/deploy.rst)',
+                "ping_interval and ping_timeout together",
             )
 
     def _tell(self, name: str, text: str) -> None:
         if name not in self._told:
             self._told.add(name)
-            logger.warning("%s", text)
+            logger.warning('%s (see "Hints in the log" in docs/operations.rst)', text)

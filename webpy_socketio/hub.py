@@ -214,7 +214,8 @@ class Hub:
         self.counters.overflowed[policy] += 1
         if not session.has_overflowed:
             session.has_overflowed = True
-            logger.debug("%s does not read as fast as it is sent to (%s); this is told once", session, policy)
+            text = "%s does not read as fast as it is sent to (%s); this is told once"
+            logger.debug(text, session, policy, extra=session.log_fields)
 
     # Deadlines.
 

@@ -37,7 +37,7 @@ def as_seconds(value: Any) -> float:
     return number
 
 
-def as_seconds_or_none(value: Any) -> float:
+def as_seconds_or_zero(value: Any) -> float:
     """A number of seconds; 0 for never."""
     if not isinstance(value, bool) and as_number(float, value, "must be a number of seconds, 0 or more") == 0:
         return 0.0

@@ -12,7 +12,7 @@ from .logs import logger
 #: imports these keeps them for a moment only.
 WAITING = {
     "socket": ("socket", "create_connection", "getaddrinfo", "gethostbyname"),
-    "ssl": ("SSLContext", "SSLSocket", "create_default_context"),
+    "ssl": ("SSLContext", "SSLSocket"),
     "select": ("select", "poll", "epoll"),
     "time": ("sleep",),
     "threading": ("Event", "local"),

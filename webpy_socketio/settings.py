@@ -28,7 +28,7 @@ from .options import (
     as_proxies,
     as_resource,
     as_seconds,
-    as_seconds_or_none,
+    as_seconds_or_zero,
     as_size,
     as_switch,
     as_text,
@@ -136,7 +136,7 @@ class Settings:
     #: Who sends this as a bearer token may read the metrics; None: only who asks from the same machine, by no proxy.
     metrics_token: str | None = _option(None, as_optional_text)
     #: Seconds that something may hold the event loop before the log says what it was; 0 never looks.
-    max_blocking: float = _option(1.0, as_seconds_or_none)
+    max_blocking: float = _option(1.0, as_seconds_or_zero)
 
 
 OPTIONS: dict[str, Callable[[Any], Any]] = {f.name: f.metadata["read"] for f in dataclasses.fields(Settings)}
