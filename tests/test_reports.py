@@ -177,6 +177,8 @@ def test_metrics_by_a_unix_socket(serve_here: Serve, tmp_path: Path) -> None:
         ({"HTTP_HOST": "www.example.com"}, False),
         ({"REMOTE_ADDR": "127.0.0.1", "PROXY_ADDR": "unix"}, False),
         ({"REMOTE_ADDR": "127.0.0.1", "HTTP_VIA": "1.1 proxy"}, False),
+        ({"REMOTE_ADDR": "127.0.0.1", "SERVER_PROTOCOL": "HTTP/1.0"}, False),
+        ({"REMOTE_ADDR": "127.0.0.1", "SERVER_PROTOCOL": "HTTP/1.1"}, True),
         ({"REMOTE_ADDR": "127.0.0.1", "HTTP_FORWARDED": "for=1.2.3.4"}, False),
     ],
 )
@@ -256,6 +258,13 @@ def test_a_registry_of_the_application_and_namespaces_by_pattern() -> None:
         assert registry.get_sample_value("webpy_socketio_sockets", labels) == 3
         assert registry.get_sample_value("webpy_socketio_channels", labels) == 3
     assert registry.get_sample_value("webpy_socketio_sockets", labels) is None
+
+
+def test_numbers_can_be_read_in_another_thread(ask: Callable[..., RawClient]) -> None:
+    sid_of(ask(SocketIOApp()).ask(get(OPEN)))
+    registry = CollectorRegistry()
+    registry.register(metrics_collector())
+    assert registry.get_sample_value("webpy_socketio_sessions", {"transport": "polling", "clients": "3-4"}) == 1
 
 
 def test_pending_acknowledgements_are_counted() -> None:

@@ -97,6 +97,8 @@ def is_from_here(environ: Mapping[str, Any]) -> bool:
     """
     if PROXY_ADDR in environ or any(header in environ for header in OF_PROXIES):
         return False
+    if environ.get("SERVER_PROTOCOL") == "HTTP/1.0":  # of nginx's, unless it is told otherwise; Prometheus speaks 1.1
+        return False
     address = environ.get("REMOTE_ADDR")
     return (not address or _is_loopback(address)) and _is_local_name(environ.get("HTTP_HOST", ""))
 
