@@ -31,6 +31,7 @@ setup(
     install_requires=["web.py>=0.62", "gevent>=24.2", "websockets>=14", "orjson>=3.10", "Mako>=1.2"],
     extras_require={
         "gunicorn": ["gunicorn[gevent]>=23"],
+        "metrics": ["prometheus-client>=0.20"],
         "reload": ["watchfiles"],
         "test": [
             "build",
@@ -40,6 +41,7 @@ setup(
             "hypothesis",
             "mypy",
             "playwright",
+            "prometheus-client>=0.20",
             "pytest",
             "python-socketio[client]",
             "ruff",

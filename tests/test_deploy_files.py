@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.targets import miss
-from tests.serving import ROOT
+from tests.serving import ROOT, serve
 from webpy_socketio.settings import Settings
 
 DEPLOY = ROOT / "deploy"
@@ -59,3 +59,14 @@ def test_the_image_is_made_of_files_that_there_are() -> None:
     assert [name for name in copied if not (ROOT / name).exists()] == []
     assert "USER app" in text
     assert "STOPSIGNAL SIGTERM" in text
+
+
+def test_the_image_can_tell_whether_it_is_well() -> None:
+    text = (DEPLOY / "Dockerfile").read_text()
+    found = re.search(r'^HEALTHCHECK .* CMD \["python", "-c", \\\n    "(.*)"\]$', text, re.MULTILINE)
+    assert found is not None
+    assert "SOCKETIO_HEALTH=true" in text
+    with serve("holding", health=True) as server:
+        code = found[1].replace(":8000", f":{server.port}")
+        assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], check=False, stderr=subprocess.DEVNULL).returncode != 0

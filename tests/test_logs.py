@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.raw import RawClient, get, post, sid_of
+from tests.serving import serve, wait_for
 from webpy_socketio.logs import LONGEST_MESSAGE, MessageLog, log_to_stderr, logger, messages, printable
 
 
@@ -171,3 +174,40 @@ def test_configured_by_the_application(configured: logging.Logger, capsys: pytes
         logger.warning("hello")
     assert handler.lines == ["hello"]
     assert capsys.readouterr().err == ""
+
+
+def test_one_json_object_per_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with unconfigured():
+        log_to_stderr("json")
+        MessageLog("%(MESSAGE)s").write({"REMOTE_ADDR": "1.2.3.4"}, "EVENT move", "\u202eevil\n")
+        try:
+            raise ValueError("two\nlines")
+        except ValueError:
+            logger.exception("it failed", extra={"session": "abc...", "reason": "slow", "code": "4004"})
+    message, failure = map(json.loads, capsys.readouterr().err.splitlines())
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", message.pop("time"))
+    assert message == {
+        "level": "info",
+        "logger": "webpy_socketio.messages",
+        "event": "\\u202eevil\\n",
+        "type": "EVENT move",
+        "address": "1.2.3.4",
+    }
+    assert (failure["level"], failure["event"]) == ("error", "it failed")
+    assert (failure["session"], failure["reason"], failure["code"]) == ("abc...", "slow", "4004")
+    assert failure["traceback"].endswith("ValueError: two\nlines")
+
+
+def test_a_server_that_logs_json() -> None:
+    with serve("holding", log_format="json") as server:
+        client = RawClient(("127.0.0.1", server.port))
+        sid = sid_of(client.ask(get("/socket.io/?EIO=4&transport=polling")))
+        client.ask(post(f"/socket.io/?EIO=4&transport=polling&sid={sid}", "40"))
+        client.ask(post(f"/socket.io/?EIO=4&transport=polling&sid={sid}", '42["fail"]'))
+        wait_for(lambda: "it failed" in server.log)
+        client.close()
+        lines = [json.loads(line) for line in server.log.splitlines() if line.startswith("{")]
+    failed = next(line for line in lines if line["level"] == "error")
+    assert failed["event"] == "__main__.fail raised ValueError: it failed"
+    assert (failed["address"], failed["session"]) == ("127.0.0.1", f"{sid[:6]}...")
+    assert next(line for line in lines if line.get("type") == "EVENT fail")["logger"] == "webpy_socketio.messages"

@@ -34,7 +34,7 @@ COUNTS = [
     "max_recovery_bytes",
     "max_recovery_clients",
 ]
-SWITCHES = ["allow_upgrades", "cors_credentials", "recovery", "proxy_protocol"]
+SWITCHES = ["allow_upgrades", "cors_credentials", "recovery", "proxy_protocol", "health", "metrics"]
 
 
 # Where values come from
@@ -347,6 +347,33 @@ def test_bad_origins(value: Any) -> None:
         load_settings({"cors_origins": value})
 
 
+@pytest.mark.parametrize(("value", "token"), [("secret", "secret"), ("", None), (None, None)])
+def test_metrics_token(value: Any, token: str | None) -> None:
+    assert read("metrics_token", value) == token
+
+
+@pytest.mark.parametrize("value", [0, "0", 0.0, "0.0"])
+def test_a_loop_that_is_not_watched(value: Any) -> None:
+    assert read("max_blocking", value) == 0
+
+
+@pytest.mark.parametrize("value", [False, -1, "", None, "nan", "inf"])
+def test_bad_max_blocking(value: Any) -> None:
+    with pytest.raises(SettingsError, match="number of seconds"):
+        load_settings({"max_blocking": value})
+
+
+@pytest.mark.parametrize("value", ["text", "json"])
+def test_log_formats(value: str) -> None:
+    assert read("log_format", value) == value
+
+
+@pytest.mark.parametrize("value", ["xml", "", None, 1, [], "JSON"])
+def test_bad_log_formats(value: Any) -> None:
+    with pytest.raises(SettingsError, match="text"):
+        load_settings({"log_format": value})
+
+
 @pytest.mark.parametrize(("value", "cookie"), [("io", "io"), (None, None), ("", None), ("None", None)])
 def test_cookie(value: Any, cookie: str | None) -> None:
     assert read("cookie", value) == cookie
@@ -453,6 +480,8 @@ def test_every_kind_of_option_is_tried() -> None:
         "cors_origins",
         "trusted_proxies",
         "cookie",
+        "metrics_token",
+        "log_format",
         "overflow",
         *PATHS,
         "fd",

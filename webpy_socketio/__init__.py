@@ -1,6 +1,7 @@
 """Socket.IO for web.py: channels, events and sends from anywhere, served by gevent."""
 
 from .class_namespaces import make_on_namespace
+from .collector import metrics_collector
 from .errors import (
     AckTimeout,
     Disconnected,
@@ -49,6 +50,7 @@ __all__ = [
     "channel_overflow",
     "connection_middleware",
     "make_socketio_urls",
+    "metrics_collector",
     "on_any",
     "on_any_outgoing",
     "on_connect",

@@ -31,6 +31,11 @@ class AckDesk:
         self._ballots[ack_id] = ballot
         return ack_id
 
+    @property
+    def pending(self) -> int:
+        """How many answers to broadcasts still are to come."""
+        return sum(ballot.missing for ballot in self._ballots.values())
+
     def close(self, ack_id: int) -> None:
         """Expect no more answers to a broadcast."""
         self._ballots.pop(ack_id, None)
@@ -97,6 +102,9 @@ class PendingAcks:
     def __init__(self, desk: AckDesk) -> None:
         self._desk = desk
         self._pending: dict[int, AckListener] = {}
+
+    def __len__(self) -> int:
+        return len(self._pending)
 
     def add(self, listener: AckListener, until: float) -> int:
         """Wait for one more, up to a time; return the id to send with the event."""

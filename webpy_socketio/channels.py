@@ -25,6 +25,10 @@ class Member(Protocol):
     def channels(self) -> list[str]:
         """The channels that it follows."""
 
+    @property
+    def pending_acks(self) -> int:
+        """How many acknowledgements it alone still is to send."""
+
     def subscribe(self, channel: str) -> None:
         """Follow a channel."""
 
@@ -51,6 +55,11 @@ class Membership:
         self.everybody: dict[str, Member] = {}
         self._links: dict[str, Session] = {}
         self._channels: dict[str, dict[str, Session]] = {}
+
+    @property
+    def channel_count(self) -> int:
+        """How many channels there are."""
+        return len(self._channels)
 
     def join(self, member: Member, channels: Iterable[str]) -> None:
         """Let somebody into the namespace, who follows these channels; or note that its packets go another way now."""

@@ -46,6 +46,10 @@ class Delivery:
         """Who is in a namespace, and follows which channels."""
         return self._namespaces.setdefault(namespace, Membership())
 
+    def memberships(self) -> Iterable[tuple[str, Membership]]:
+        """The namespaces that somebody is in."""
+        return self._namespaces.items()
+
     def attach(self, namespace: str, member: Member, channels: Iterable[str]) -> None:
         """From now on, a socket receives what is sent to its namespace and to these channels, by its link of now."""
         self.membership(namespace).join(member, channels)

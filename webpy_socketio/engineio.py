@@ -148,7 +148,7 @@ class EngineIO:
         return self._door is None or self._door.hub.is_quiet
 
     def _open(self) -> Door:
-        log_to_stderr()
+        log_to_stderr(self._settings.log_format)
         workers = Workers()
         overflows = Overflows(self._settings, (), workers)
 
@@ -195,4 +195,5 @@ class _Talk(Conversation):
             function(self._client, *args)
         except self._failures as error:
             name = getattr(function, "__qualname__", repr(function))
-            logger.error("%s raised %s", name, type(error).__name__, exc_info=error)
+            fields = self.session.log_fields
+            logger.error("%s raised %s", name, type(error).__name__, exc_info=error, extra=fields)

@@ -143,6 +143,10 @@ class Event:
         """Whether a handler is bound to a namespace by its name, and not by a pattern only."""
         return any(handler.namespace == namespace for handler in self._handlers)
 
+    def patterns(self) -> list[re.Pattern[str]]:
+        """The patterns of the names of namespaces that handlers are bound to."""
+        return [handler.namespace for handler in self._handlers if isinstance(handler.namespace, re.Pattern)]
+
     def forget(self, run: ModuleRun) -> None:
         """Unbind what was bound during one execution of a module."""
         self._handlers = [h for h in self._handlers if h.run is None or h.run.code is not run.code]
@@ -269,6 +273,12 @@ class Events:
     def names(self, namespace: str) -> bool:
         """Whether a namespace exists by its name, and not because it matches a pattern."""
         return namespace == "/" or any(event.names(namespace) for event in self._all())
+
+    def declared_name(self, namespace: str) -> str:
+        """The name of a namespace as it was written by who bound handlers to it: if only by a pattern, that."""
+        if self.names(namespace):
+            return namespace
+        return next((p.pattern for event in self._all() for p in event.patterns() if p.fullmatch(namespace)), namespace)
 
     def begin(self, run: ModuleRun) -> bool:
         """Note which execution of a module binds handlers; tells whether it may.

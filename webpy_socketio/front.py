@@ -50,6 +50,8 @@ class Front:
         self.prefix = f"/{door.settings.resource}/".encode()
         #: The one of them whose answer comes in pieces.
         self.probe = self.prefix + PROBE.encode()
+        #: Those of them that the application is not asked for.
+        self.reports = door.reports.paths
 
     @property
     def hub(self) -> Hub:

@@ -54,9 +54,12 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
             super().handle()
 
     def run_application(self) -> None:
-        """Have the application answer a request, unless it is the probe of ``doctor``."""
-        if self.environ["PATH_INFO"] == self.server.probe_path:
+        """Have the application answer a request, unless it is the probe of ``doctor``, or a report of the server's."""
+        path, door = self.environ["PATH_INFO"], self.server.door
+        if path == self.server.probe_path:
             self.application = probe
+        elif path in door.reports.paths:
+            self.application = door
         super().run_application()
 
     def handle_one_request(self) -> Any:

@@ -42,6 +42,11 @@ class History:
         # A client may come back with what another process told it.
         self._epoch = secrets.token_urlsafe(3)
 
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory the messages take."""
+        return self._bytes
+
     def keep(self, selection: Selection, prepared: Prepared, now: float) -> int:
         """Keep a message that is about to be sent, and stamp it with its place; return its number."""
         self.last_number += 1

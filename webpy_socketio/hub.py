@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import random
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, ValuesView
 from typing import Any
 
 import orjson
@@ -14,6 +15,7 @@ from .conversation import Conversation
 from .engine.deadlines import Deadlines
 from .engine.session import Session, State, Step
 from .errors import ClientError, PacketError, RuleBroken, TransportMisused
+from .hints import Hints
 from .identifiers import new_id
 from .logs import logger
 from .metrics import Counters
@@ -22,6 +24,7 @@ from .reasons import (
     PING_TIMEOUT,
     PROTOCOL_VIOLATION,
     SERVER_SHUTDOWN,
+    TRANSPORT_CLOSE,
     TRANSPORT_ERROR,
     Reason,
 )
@@ -61,6 +64,8 @@ class Hub:
         self.deadlines = deadlines
         self.counters = counters
         self.draining = False
+        #: What the operator is to be told once.
+        self.hints = Hints()
         self._converse = converse
         self._ending = ending
         self._sessions: dict[str, Session] = {}
@@ -68,6 +73,11 @@ class Hub:
 
     def __len__(self) -> int:
         return len(self._sessions)
+
+    @property
+    def sessions(self) -> ValuesView[Session]:
+        """All sessions that are not over."""
+        return self._sessions.values()
 
     # Sessions begin.
 
@@ -125,7 +135,7 @@ class Hub:
         try:
             message = session.receive(packet, self.runner.now())
         except TransportMisused as error:
-            logger.debug("%s: %s", session, error)
+            logger.debug("%s: %s", session, error, extra=session.log_fields)
             self.end(session, TRANSPORT_ERROR)
             return
         if isinstance(message, Reason):
@@ -151,7 +161,7 @@ class Hub:
 
     def _refuse(self, session: Session, error: ClientError) -> None:
         """End a session because of what its client said; what it had said before is handled, and answered, still."""
-        logger.debug("%s: %s", session, error)
+        logger.debug("%s: %s", session, error, extra=session.log_fields)
         session.is_refused = True
         reason = PROTOCOL_VIOLATION if isinstance(error, RuleBroken) else PARSE_ERROR
         session.peer.when_idle(lambda: self.close(session, reason))
@@ -170,10 +180,18 @@ class Hub:
         if self._sessions.pop(session.sid, None) is not None:
             session.end(reason)
             reason = session.reason or reason
-            logger.debug("%s ended: %s (%d): %s", session, reason, reason.code, reason.sentence)
-            self.counters.ended[str(reason)] += 1
+            self._note_end(session, reason)
             self._part(session, reason)
             session.peer = session.carrier = session.wake = None  # they hold the session too
+
+    def _note_end(self, session: Session, reason: Reason) -> None:
+        self.counters.ended[str(reason)] += 1
+        if reason in (TRANSPORT_CLOSE, TRANSPORT_ERROR):
+            now = self.runner.now()
+            self.hints.cut(now - session.opened, now)
+        if logger.isEnabledFor(logging.DEBUG):
+            fields = session.log_fields | {"reason": reason.name, "code": str(reason.code)}
+            logger.debug("%s ended: %s (%d): %s", session, reason, reason.code, reason.sentence, extra=fields)
 
     def unattended(self, session: Session) -> None:
         """Nobody carries the session at the moment: the hub itself takes note if it ends because it is full."""
@@ -225,7 +243,8 @@ class Hub:
         self.counters.overflowed[policy] += 1
         if not session.has_overflowed:
             session.has_overflowed = True
-            logger.debug("%s does not read as fast as it is sent to (%s); this is told once", session, policy)
+            text = "%s does not read as fast as it is sent to (%s); this is told once"
+            logger.debug(text, session, policy, extra=session.log_fields)
 
     # Deadlines.
 

@@ -29,9 +29,14 @@ class Inbox:
         #: Whether a job is running.
         self.is_busy = False
 
+    @property
+    def backlog(self) -> int:
+        """How many jobs wait."""
+        return len(self.jobs or ())
+
     def is_swamped(self, max_jobs: int, max_bytes: int) -> bool:
         """Whether so many jobs wait, or such big ones, that reading from the client should pause."""
-        return bool(self.jobs) and (len(self.jobs or ()) >= max_jobs or self._backlog >= max_bytes)
+        return bool(self.jobs) and (self.backlog >= max_jobs or self._backlog >= max_bytes)
 
     def when_idle(self, callback: Callable[[], None]) -> None:
         """Have a function called once, when everything has been done; at once if nothing is being done."""

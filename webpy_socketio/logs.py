@@ -1,7 +1,8 @@
 """Logs: the names of the loggers, and the message log.
 
 ``webpy_socketio`` tells what happens to the server; ``webpy_socketio.messages`` has one line per event that a client
-sent. Both are ordinary :mod:`logging` loggers.
+sent. Both are ordinary :mod:`logging` loggers. Their records have what is known of the client as attributes of their
+own (:data:`FIELDS`), for formatters that write more than text.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import logging
 import sys
 import time
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from typing import Any
 
 logger = logging.getLogger("webpy_socketio")
@@ -21,6 +23,9 @@ quiet = logging.getLogger("webpy_socketio.websockets")
 quiet.setLevel(logging.CRITICAL)
 
 LONGEST_MESSAGE = 1000
+#: What the records of these loggers may say beside their text: the beginning of a session's id, why something ended,
+#: its number in the protocol, a client's address, and of what kind an event of the message log is.
+FIELDS = ("session", "reason", "code", "address", "type")
 
 
 def printable(text: str) -> str:
@@ -31,6 +36,11 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def address_of(environ: Mapping[str, Any]) -> str:
+    """The address of a client, for a record; a dash if there is none."""
+    return printable(environ.get("REMOTE_ADDR") or "-")
 
 
 class _Fields(dict[str, str]):
@@ -61,15 +71,37 @@ class MessageLog:
         fields["TIME"] = time.strftime("%d/%b/%Y %H:%M:%S")
         fields["TYPE"] = printable(kind[:LONGEST_MESSAGE])
         fields["MESSAGE"] = printable(message[:LONGEST_MESSAGE])
-        messages.info("%s", self._format % fields)
+        known = {"type": fields["TYPE"], "address": address_of(environ)}
+        messages.info("%s", self._format % fields, extra=known)
 
 
-def log_to_stderr() -> None:
-    """Show both logs on standard error, unless the application configured logging itself."""
+class JsonFormatter(logging.Formatter):
+    """Writes a record as one JSON object, in one line and in ASCII."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        moment = datetime.fromtimestamp(record.created, timezone.utc)
+        fields = {
+            "time": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+        }
+        fields |= {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
+        if record.exc_info:
+            fields["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(fields, default=str)
+
+
+def log_to_stderr(log_format: str = "text") -> None:
+    """Show both logs on standard error, unless the application configured logging itself.
+
+    :param log_format: the setting of this name.
+    """
     if logging.getLogger().handlers or logger.handlers:
         return
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(JsonFormatter() if log_format == "json" else logging.Formatter("%(message)s"))
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False

@@ -9,8 +9,8 @@ class Counters:
     """Totals since the start, by name; shared by everything that belongs to one hub."""
 
     __slots__ = (
-        "dropped_volatile", "ended", "expired_acks", "limited", "not_recovered", "opened", "overflowed", "recovered",
-        "refused",
+        "dropped_volatile", "ended", "expired_acks", "held_seconds", "limited", "not_recovered", "opened",
+        "overflowed", "recovered", "refused", "times_held",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -32,3 +32,6 @@ class Counters:
         #: Sockets whose client came back to its broken connection, and those whose client could not be given all.
         self.recovered = 0
         self.not_recovered = 0
+        #: How often something held the event loop for longer than it may, and for how many seconds altogether.
+        self.times_held = 0
+        self.held_seconds = 0.0

@@ -14,7 +14,7 @@ from .dispatch import Dispatch
 from .errors import AckTimeout, ClientError, Disconnected, Refused, UnsendableValue
 from .events import Handler
 from .identifiers import is_private
-from .logs import as_text, logger, printable
+from .logs import address_of, as_text, logger, printable
 from .middleware import around_connection, around_packet
 from .reasons import SERVER_DISCONNECT
 from .services import Services
@@ -85,12 +85,15 @@ class Namespace:
         """Log what a handler raised, and show it to ``on_error``."""
         # That a client did not answer, or left, is no fault of the handler: one line will do.
         trace = None if isinstance(error, (AckTimeout, Disconnected)) else error
-        logger.error("%s raised %s: %s", where, type(error).__name__, printable(str(error)), exc_info=trace)
+        name = type(error).__name__
+        fields = {"session": socket.link.label, "address": address_of(socket.request)}
+        logger.error("%s raised %s: %s", where, name, printable(str(error)), exc_info=trace, extra=fields)
         for handler in self._events.on_error.matching(self.name, socket.channels):
             try:
                 handler.function(socket.request, socket, socket.context, error)
             except self._failures as second:
-                logger.error("%s raised %s", handler.where, type(second).__name__, exc_info=second)
+                name = type(second).__name__
+                logger.error("%s raised %s", handler.where, name, exc_info=second, extra=fields)
 
     def _turn_away(self, socket: Socket, refusal: Refused) -> None:
         try:

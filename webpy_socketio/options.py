@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 N = TypeVar("N", int, float)
 
 TRANSPORTS = ("polling", "websocket")
+LOG_FORMATS = ("text", "json")
 CLIENTS = ("1-2", "3-4")
 #: Stands for the address of whoever comes by a Unix socket.
 UNIX = "unix"
@@ -34,6 +35,13 @@ def as_seconds(value: Any) -> float:
     if isinstance(value, bool) or not 0 < number < float("inf"):
         raise ValueError("must be a number of seconds above 0")
     return number
+
+
+def as_seconds_or_zero(value: Any) -> float:
+    """A number of seconds; 0 for never."""
+    if not isinstance(value, bool) and as_number(float, value, "must be a number of seconds, 0 or more") == 0:
+        return 0.0
+    return as_seconds(value)
 
 
 def as_number(kind: type[N], value: Any, problem: str) -> N:

@@ -67,7 +67,7 @@ class Polls:
         try:
             body = self._read(environ, polling)
             if body is None:
-                logger.info("%s sent a POST above max_payload", session)
+                logger.info("%s sent a POST above max_payload", session, extra=session.log_fields)
                 return plain("413 Payload Too Large", headers)
             if "j" in query:
                 body = jsonp.unwrap(body)

@@ -99,6 +99,11 @@ class Receiver:
         return list(self._subscriptions)
 
     @property
+    def pending_acks(self) -> int:
+        """How many acknowledgements this client alone still is to send."""
+        return 0 if self._acks is None else len(self._acks)
+
+    @property
     def forgotten_number(self) -> int:
         """Up to this number of History, it may be unknown which messages were for this socket."""
         return self._subscriptions.forgotten_number
@@ -232,7 +237,7 @@ class Receiver:
         """The client acknowledged. One that comes too late, or was never asked for, is ignored."""
         if ack_id is None:
             return
-        listener = self._acks.resolve(ack_id) if self._acks else None
+        listener = None if self._acks is None else self._acks.resolve(ack_id)
         if listener is not None:
             listener(args)
         else:
@@ -246,7 +251,8 @@ class Receiver:
         services = self._services
         ack_id = None
         if listener is not None:
-            self._acks = self._acks or PendingAcks(services.desk)
+            if self._acks is None:
+                self._acks = PendingAcks(services.desk)
             ack_id = self._acks.add(listener, services.runner.now() + seconds)
         try:
             prepared = Prepared(*encode_event(self.namespace, data, ack_id, services.settings.max_attachments))
@@ -298,7 +304,7 @@ class Receiver:
                 kill()
 
     def _abandon_acks(self) -> None:
-        for listener in self._acks.abandon() if self._acks else ():
+        for listener in () if self._acks is None else self._acks.abandon():
             listener(None)
 
     def _was_meant(self, name: str, number: int) -> bool:

@@ -54,6 +54,11 @@ class Recovery:
         #: Until when each absent client is waited for, by its pid; the one gone longest first.
         self._absent: dict[str, float] = {}
 
+    @property
+    def awaited(self) -> int:
+        """How many clients are waited for."""
+        return len(self._absent)
+
     def admit(self, socket: Resumable) -> str:
         """A socket has connected; return the secret for its client to come back with."""
         pid = new_id()

@@ -31,8 +31,8 @@ def serve_reloading(name: str, settings: Mapping[str, str], access_log: bool) ->
     Raises SettingsError if the address cannot be had, or watchfiles is not installed.
     """
     watchfiles = _import_watchfiles()
-    log_to_stderr()
     known = read_settings(settings)
+    log_to_stderr(known.log_format)
     stop = threading.Event()
     with _listen(known) as listener:
         descriptor = str(listener.fileno())

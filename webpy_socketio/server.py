@@ -28,7 +28,6 @@ from .settings import Settings
 from .startup import check_patched, read_settings, start_node
 from .transports.probe import NAME as PROBE
 from .transports.proxy_headers import ProxyHeaders
-from .wsgi import Door
 
 #: gevent-socketio's names of options that still have a meaning.
 RENAMED = {"heartbeat_interval": "ping_interval", "heartbeat_timeout": "ping_timeout"}
@@ -81,8 +80,10 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
         self._running = start_node(settings)
         self._forwarded = self._running.door.forwarded
         self.environ[DOOR] = self._running.door
+        #: What answers the requests for sessions.
+        self.door = self.application.door if isinstance(self.application, EngineIO) else self._running.door
         #: Where a request is answered in pieces.
-        self.probe_path = f"/{self._front_door().settings.resource}/{PROBE}"
+        self.probe_path = f"/{self.door.settings.resource}/{PROBE}"
         if self._forwarded is not None:
             self.environ[FORWARDED] = self._forwarded
         self._proxy_headers = (
@@ -91,10 +92,7 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
         self._stopping = False
         # A handler of somebody else's sees every request, as it would with gevent's own server.
         is_ours = self.handler_class is self.front_class.handler_class
-        self._front = self.front_class(self, self._front_door()) if is_ours else None
-
-    def _front_door(self) -> Door:
-        return self.application.door if isinstance(self.application, EngineIO) else self._running.door
+        self._front = self.front_class(self, self.door) if is_ours else None
 
     def set_listener(self, listener: Any) -> None:
         """Note where to listen. Raises SettingsError for what is no place to listen at."""

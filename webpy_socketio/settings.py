@@ -16,6 +16,7 @@ from .errors import SettingsError
 from .options import (
     CLIENTS,
     DEFAULT_LOG_FORMAT,
+    LOG_FORMATS,
     TRANSPORTS,
     as_count,
     as_descriptor,
@@ -27,6 +28,7 @@ from .options import (
     as_proxies,
     as_resource,
     as_seconds,
+    as_seconds_or_zero,
     as_size,
     as_switch,
     as_text,
@@ -126,6 +128,17 @@ class Settings:
     compression_threshold: int = _option(1024, as_size)
     #: One line per message received: a %-format over the environ's keys, TIME, TYPE and MESSAGE; None logs none.
     message_log_format: str | None = _option(DEFAULT_LOG_FORMAT, as_log_format)
+    #: How the logs are written to standard error, if the application has not configured logging: lines of text, or one
+    #: JSON object per line.
+    log_format: str = _option("text", one_of(LOG_FORMATS))
+    #: Whether ``/<resource>/health`` tells if the server is well.
+    health: bool = _option(False, as_switch)
+    #: Whether ``/<resource>/metrics`` has the numbers for Prometheus.
+    metrics: bool = _option(False, as_switch)
+    #: Who sends this as a bearer token may read the metrics; None: only who asks from the same machine, by no proxy.
+    metrics_token: str | None = _option(None, as_optional_text)
+    #: Seconds that something may hold the event loop before the log says what it was; 0 never looks.
+    max_blocking: float = _option(1.0, as_seconds_or_zero)
 
 
 OPTIONS: dict[str, Callable[[Any], Any]] = {f.name: f.metadata["read"] for f in dataclasses.fields(Settings)}

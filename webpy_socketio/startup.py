@@ -15,9 +15,13 @@ from .events import EVENTS
 from .hub import Hub
 from .logs import log_to_stderr, logger
 from .node import Node
+from .patches import warn_of_early
+from .reports import Reports
+from .services import Services
 from .settings import Settings, load_settings
 from .shortcuts import current, set_current
 from .transports.clock import Clock
+from .transports.watch import Watch
 from .transports.workers import Workers
 from .wsgi import Door
 
@@ -51,31 +55,44 @@ class Running(NamedTuple):
 
     node: Node
     door: Door
+    #: Nobody watches the loop if the settings say so.
+    watch: Watch | None = None
 
     def stop(self, deadline: float) -> None:
         """Let go of everything, within so many seconds; nobody is to come in any more."""
         self.node.stop(deadline)
         self.door.clock.stop()
+        if self.watch is not None:
+            self.watch.stop()
         if current() is self.node:
             set_current(None)
 
 
 def start_node(settings: Settings) -> Running:
     """Make a node and let it run. The module-level functions speak for it from now on."""
-    log_to_stderr()
+    log_to_stderr(settings.log_format)
+    warn_of_early()
     if current() is not None:
         logger.warning("another Socket.IO server in this process: send and broadcast speak for the new one only")
     workers = Workers(lambda: web.ctx.__dict__)  # which its scope empties
     node = Node(settings, EVENTS, workers, MemoryBackplane())
+    door = open_door(node.hub, node.services)
     set_current(node)
-    return Running(node, open_door(node.hub))
+    watch = Watch(workers, node.hub.counters, settings.max_blocking) if settings.max_blocking else None
+    if watch is not None:
+        watch.start()
+    return Running(node, door, watch)
 
 
-def open_door(hub: Hub) -> Door:
-    """Start a hub's clock, and return the door to it."""
+def open_door(hub: Hub, services: Services | None = None) -> Door:
+    """Start a hub's clock, and return the door to it. Raises SettingsError, see Reports.
+
+    :param services: what its sockets share, if they are Socket.IO's.
+    """
+    reports = Reports(hub, services)
     clock = Clock(hub)
     clock.start()
-    return Door(hub, clock)
+    return Door(hub, clock, reports)
 
 
 def _project_settings() -> Mapping[str, Any]:

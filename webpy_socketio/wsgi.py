@@ -16,10 +16,11 @@ from .environs import check_handshake, compact_environ, wants_websocket
 from .errors import RequestRefused
 from .forwarded import FORWARDED, Forwarded
 from .hub import Hub
-from .logs import logger, printable
+from .logs import address_of, logger, printable
 from .origins import Origins
 from .polls import Polls
 from .reasons import TRANSPORT_ERROR
+from .reports import Reports
 from .responses import Answer, Later
 from .runner import Scope
 from .scripts import find_script, serve_script
@@ -41,9 +42,11 @@ Surround = Callable[[dict[str, Any]], Scope]
 class Door:
     """Answers the requests for one hub's sessions."""
 
-    def __init__(self, hub: Hub, clock: Clock) -> None:
+    def __init__(self, hub: Hub, clock: Clock, reports: Reports) -> None:
         self.hub = hub
         self.clock = clock
+        #: What an operator's programs may ask.
+        self.reports = reports
         self.settings = hub.settings
         #: Whether the operator has been told of URLs that do not match the setting ``resource``.
         self.warned_of_resource = False
@@ -70,9 +73,10 @@ class Door:
         """
         if self.forwarded is not None and FORWARDED not in environ:
             self.forwarded.apply_at_door(environ)
-        script = find_script(name)
-        if script is not None:
-            return Answer(*serve_script(script, environ.get("QUERY_STRING", ""), environ))
+        if name:
+            found = self._page(environ, name)
+            if found is not None:
+                return found
         if environ["REQUEST_METHOD"] == "OPTIONS":
             headers = self._origins.preflight(environ)
             if headers is not None:
@@ -82,6 +86,16 @@ class Door:
         except RequestRefused as error:
             return self._refuse(environ, error)
 
+    def _page(self, environ: dict[str, Any], name: str) -> Answer | None:
+        """Answer what is asked for by a name below Socket.IO's path, if there is such a thing."""
+        script = find_script(name)
+        if script is not None:
+            return Answer(*serve_script(script, environ.get("QUERY_STRING", ""), environ))
+        report = self.reports.answer(environ, name)
+        if report is not None:
+            environ[ROUTINE] = True
+        return report
+
     def _answer(self, environ: dict[str, Any], surround: Surround | None) -> Answer | Later:
         query = dict(reversed(parse_qsl(environ.get("QUERY_STRING", ""))))
         connection = find_connection(environ)
@@ -90,6 +104,8 @@ class Door:
             raise RequestRefused(3, "Bad request")
         environ[ROUTINE] = True
         upgrading = wants_websocket(environ)
+        if transport == "websocket" and not upgrading:
+            self.hub.hints.lost_upgrade(environ)
         session = self._known_session(query, transport, upgrading)
         if session is None and environ["REQUEST_METHOD"] != "GET":
             raise RequestRefused(2, "Bad handshake method")
@@ -136,7 +152,8 @@ class Door:
         """Return the dialect of a client that may come in."""
         if not self._origins.allows(environ, is_script="j" in query):
             origin = printable(environ.get("HTTP_ORIGIN", ""))
-            logger.warning("refused a page of %s: add that origin to cors_origins to let it connect", origin)
+            text = "refused a page of %s: add that origin to cors_origins to let it connect"
+            logger.warning(text, origin, extra=_about(environ, 4))
             raise RequestRefused(4, "Origin not allowed", "403 Forbidden")
         dialect = find_dialect(query.get("EIO", ""), bool(query.get("b64")) or "j" in query, query.get("t", ""))
         if dialect is None or dialect.clients not in self.settings.clients:
@@ -154,10 +171,12 @@ class Door:
         self._refused_clients.add(clients)
         page = printable(environ.get("HTTP_REFERER", "an unknown page"))
         if dialect is None:
-            logger.warning("refused a client of %s that speaks no known protocol: load Socket.IO 1.0.3 or newer", page)
+            text = "refused a client of %s that speaks no known protocol: load Socket.IO 1.0.3 or newer"
+            logger.warning(text, page, extra=_about(environ, 5))
         else:
             remedy = f"add {clients!r} to the setting clients, or load a newer client"
-            logger.warning("refused a Socket.IO client %s.x of %s: %s", clients, page, remedy)
+            text = "refused a Socket.IO client %s.x of %s: %s"
+            logger.warning(text, clients, page, remedy, extra=_about(environ, 5))
 
     def _open(self, environ: Mapping[str, Any], dialect: Dialect, transport: str, surround: Surround | None) -> Session:
         request = compact_environ(environ)
@@ -226,3 +245,8 @@ class Door:
         if not polling or session.candidate is not None or not self.settings.allow_upgrades or dialect is None:
             raise RequestRefused(3, "Bad request")
         return dialect
+
+
+def _about(environ: Mapping[str, Any], code: int) -> dict[str, str]:
+    """What a log's record of a refused request says beside its text."""
+    return {"code": str(code), "address": address_of(environ)}

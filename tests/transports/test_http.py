@@ -30,7 +30,8 @@ def environ_here(raw: bytes) -> dict[str, Any] | None:
     if request is None:
         return None
     server: Any = SimpleNamespace(get_environ=dict)
-    door: Any = SimpleNamespace(settings=SimpleNamespace(resource="socket.io"))
+    reports = SimpleNamespace(paths=frozenset())
+    door: Any = SimpleNamespace(settings=SimpleNamespace(resource="socket.io"), reports=reports)
     environ = Front(server, door).make_environ(request, ADDRESS)
     assert request.length == int(environ.get("CONTENT_LENGTH", 0))
     return environ

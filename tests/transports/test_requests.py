@@ -31,6 +31,7 @@ class World:
 
     prefix = b"/socket.io/"
     probe = b"/socket.io/probe"
+    reports = ("/socket.io/health",)
 
     def __init__(self) -> None:
         self.runner = Workers()

@@ -10,6 +10,7 @@
   publishers there is no order.
 * At most once: an envelope is never delivered twice to a socket; it may be lost for other processes while they cannot
   be reached. It is never lost for this one.
+* ``is_ready`` tells whether the other processes can be reached now, as far as that is known; it never waits.
 * ``start`` is called once before the first ``publish``, ``stop`` once after the last.
 """
 
@@ -25,6 +26,10 @@ from ..envelope import Envelope, Selection, SocketDetails
 
 class Backplane(Protocol):
     """See the module's text for the promises."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether every process that takes part can be reached."""
 
     def start(self, delivery: Delivery) -> None:
         """Begin to hand what arrives to ``delivery``."""

@@ -12,6 +12,9 @@ from ..envelope import Envelope, Selection, SocketDetails
 class MemoryBackplane:
     """Hands everything to this process's own delivery, at once."""
 
+    #: There is nobody else to be reached.
+    is_ready = True
+
     def __init__(self) -> None:
         self._delivery: Delivery | None = None
 

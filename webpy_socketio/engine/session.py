@@ -18,6 +18,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
+from ..logs import address_of
 from ..overflow import DISCONNECT, DROP_NEWEST, WAIT, Overflow
 from ..reasons import SLOW, TRANSPORT_CLOSE, Reason
 from ..settings import Settings
@@ -88,7 +89,7 @@ class Session:
 
     __slots__ = (
         "__weakref__", "candidate", "carrier", "dialect", "has_overflowed", "heartbeat", "is_awaited", "is_refused",
-        "on_overflow", "outbox", "paused", "peer", "reason", "sid", "state", "transport", "wake", "write",
+        "on_overflow", "opened", "outbox", "paused", "peer", "reason", "sid", "state", "transport", "wake", "write",
     )  # fmt: skip
 
     def __init__(self, sid: str, dialect: Dialect, transport: str, settings: Settings, now: float) -> None:
@@ -97,6 +98,8 @@ class Session:
         #: The name of the transport that carries the session now.
         self.transport = transport
         self.state = State.OPENING
+        #: When it began.
+        self.opened = now
         kind = ServerHeartbeat if dialect.server_pings else ClientHeartbeat
         self.heartbeat: ServerHeartbeat | ClientHeartbeat = kind(settings.ping_interval, settings.ping_timeout, now)
         self.outbox = Outbox(settings.max_outbox_packets, settings.max_outbox_bytes)
@@ -121,9 +124,19 @@ class Session:
         #: Whether that has happened.
         self.has_overflowed = False
 
-    def __str__(self) -> str:
+    @property
+    def label(self) -> str:
         """For logs: enough of the id to tell sessions apart, too little to take one over."""
-        return f"session {self.sid[:6]}..."
+        return f"{self.sid[:6]}..."
+
+    @property
+    def log_fields(self) -> dict[str, str]:
+        """What a log's record of it says beside its text."""
+        known = {"session": self.label}
+        return known if self.peer is None else known | {"address": address_of(self.peer.request)}
+
+    def __str__(self) -> str:
+        return f"session {self.label}"
 
     def step(self, step: Step) -> None:
         """Go to the next state. Raises RuntimeError for a step that the table does not have."""

@@ -45,7 +45,7 @@ class Polling:
         """Answer a GET with what is queued, or hold it until there is something. May wait."""
         session = self._session
         if session.is_awaited:
-            logger.debug("%s: a second GET came while one was held", session)
+            logger.debug("%s: a second GET came while one was held", session, extra=session.log_fields)
             self._hub.end(session, TRANSPORT_ERROR)
             return PollResult(BAD)
         if connection is not None:
@@ -76,7 +76,7 @@ class Polling:
                 if not session.is_open:
                     break
         except PacketError as error:
-            logger.debug("%s: %s", session, error)
+            logger.debug("%s: %s", session, error, extra=session.log_fields)
             hub.end(session, PARSE_ERROR)
             return PollResult(BAD)
         return PollResult(OK, b"ok")
@@ -84,7 +84,8 @@ class Polling:
     def begin_post(self, connection: Connection | None) -> bool:
         """Note that a body is being read; if there is one already the session ends, and False is returned."""
         if self._posting:
-            logger.debug("%s: a second POST came while one was read", self._session)
+            fields = self._session.log_fields
+            logger.debug("%s: a second POST came while one was read", self._session, extra=fields)
             if self._uploading is not None:
                 self._uploading.abort()
             self._hub.end(self._session, TRANSPORT_ERROR)

@@ -11,7 +11,7 @@ import _socket
 import functools
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple, Protocol
 
 import gevent
@@ -51,6 +51,10 @@ class Service(Protocol):
     @property
     def probe(self) -> bytes:
         """The one of them that is left to the HTTP server."""
+
+    @property
+    def reports(self) -> Collection[str]:
+        """Those that the door answers without the application."""
 
     def make_environ(self, request: Request, address: Any) -> dict[str, Any]:
         """The WSGI environ of a request, all but its input and its connection."""
@@ -206,7 +210,7 @@ class HttpConnection:
         environ = service.make_environ(request, self._address)
         connection = self._connection = environ[KEY] = Connection(self._stream.raw)
         environ["wsgi.input"] = self._input(request.length)
-        if HAS_SID.search(request.query) is None:
+        if HAS_SID.search(request.query) is None and request.path_info not in service.reports:
             service.hub.runner.start(self._run_application, request, environ, connection)
         elif request.method == "GET":
             self._ask_door(request, environ, connection)

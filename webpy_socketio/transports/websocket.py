@@ -121,7 +121,7 @@ class WebSocket:
             self._reader.fail(CloseCode.INVALID_DATA, "not UTF-8")
             self._flush_protocol()  # at once: what came with it is not to be taken any more
         except PacketError as error:
-            logger.debug("%s: %s", session, error)
+            logger.debug("%s: %s", session, error, extra=session.log_fields)
             self._refuse_packet()
         conversation = session.peer
         if conversation is not None and conversation.inbox.jobs and conversation.is_swamped(self._hub.settings):
@@ -153,7 +153,8 @@ class WebSocket:
         """The client closed the WebSocket, or broke its rules."""
         reader = self._reader
         if reader.too_big:
-            logger.info("%s sent a message above max_payload: %s", self._session, reader.error)
+            fields = self._session.log_fields
+            logger.info("%s sent a message above max_payload: %s", self._session, reader.error, extra=fields)
         self._shut()
         if not self._abandon():
             if reader.error is not None or reader.close_code is None:
