@@ -32,6 +32,7 @@ setup(
     extras_require={
         "gunicorn": ["gunicorn[gevent]>=23"],
         "metrics": ["prometheus-client>=0.20"],
+        "redis": ["redis[hiredis]>=8", "msgpack>=1.1"],
         "reload": ["watchfiles"],
         "test": [
             "build",
@@ -39,11 +40,13 @@ setup(
             "cryptography",
             "gunicorn[gevent]>=23",
             "hypothesis",
+            "msgpack>=1.1",
             "mypy",
             "playwright",
             "prometheus-client>=0.20",
             "pytest",
             "python-socketio[client]",
+            "redis[hiredis]>=8",
             "ruff",
             "trustme",
             "watchfiles",

@@ -48,6 +48,7 @@ class FakeMember:
         self.sid = sid
         self.channels = list(channels)
         self.context: dict[str, Any] = {}
+        self.request: dict[str, Any] = {}
         self.last_number = 0
         self.connected = True
         self.done: list[tuple[str, ...]] = []

@@ -15,7 +15,7 @@ from .errors import (
 from .events import EVENTS
 from .scripts import script_url, template_dir
 from .server import SocketIOServer
-from .shortcuts import broadcast, broadcast_channel, send, to
+from .shortcuts import broadcast, broadcast_channel, channels, send, server_side_call, server_side_emit, to
 from .webpy import make_socketio_urls, socketio_urls
 
 __version__ = "1.0.0.dev0"
@@ -29,6 +29,7 @@ on_error = EVENTS.on_error
 on_disconnect = EVENTS.on_disconnect
 on_finish = EVENTS.on_finish
 on_event = EVENTS.on_event
+on_server_side_event = EVENTS.on_server_side_event
 on_any = EVENTS.on_any
 on_any_outgoing = EVENTS.on_any_outgoing
 on_namespace = make_on_namespace(EVENTS)
@@ -48,6 +49,7 @@ __all__ = [
     "broadcast",
     "broadcast_channel",
     "channel_overflow",
+    "channels",
     "connection_middleware",
     "make_socketio_urls",
     "metrics_collector",
@@ -60,11 +62,14 @@ __all__ = [
     "on_finish",
     "on_message",
     "on_namespace",
+    "on_server_side_event",
     "on_subscribe",
     "on_unsubscribe",
     "packet_middleware",
     "script_url",
     "send",
+    "server_side_call",
+    "server_side_emit",
     "socketio_urls",
     "template_dir",
     "to",

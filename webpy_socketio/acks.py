@@ -53,22 +53,46 @@ class AckDesk:
 
 
 class Ballot:
-    """The answers to one broadcast: complete when everybody who got it has answered or is gone."""
+    """The answers to one broadcast: complete when everybody who got it has answered or is gone.
 
-    __slots__ = ("_done", "_expected", "answers", "left")
+    Other processes report how many of their sockets got it, and pass the answers on as they come.
+    """
+
+    __slots__ = ("_done", "_elsewhere", "_expected", "answers", "left", "unreported")
 
     def __init__(self, done: Callable[[], None]) -> None:
         #: One for each socket that answered, in the order they came: the value, or a list if it was not just one.
         self.answers: list[Any] = []
         #: How many left without an answer.
         self.left = 0
+        #: How many processes have not reported yet.
+        self.unreported = 0
         self._expected: set[str] = set()
+        #: How many answers are to come from other processes; an answer may overtake the report.
+        self._elsewhere = 0
         self._done = done
 
     @property
     def missing(self) -> int:
-        """How many have not answered and are still there."""
-        return len(self._expected)
+        """How many have not answered and, as far as is known, are still there."""
+        return len(self._expected) + max(0, self._elsewhere)
+
+    def expect_reports(self, processes: int) -> None:
+        """Wait for the reports of so many other processes."""
+        self.unreported += processes
+
+    def report(self, sockets: int) -> None:
+        """Another process has sent the broadcast to so many sockets."""
+        if self.unreported:
+            self.unreported -= 1
+            self._elsewhere += sockets
+            self._check()
+
+    def answer_from_elsewhere(self, value: Any) -> None:
+        """Count the answer of a socket of another process."""
+        self.answers.append(value)
+        self._elsewhere -= 1
+        self._check()
 
     def expect(self, sids: Iterable[str]) -> None:
         """Wait for these. With nobody to wait for, it is complete at once."""
@@ -90,7 +114,7 @@ class Ballot:
             self._check()
 
     def _check(self) -> None:
-        if not self._expected:
+        if not (self._expected or self.unreported or self._elsewhere > 0):
             self._done()
 
 

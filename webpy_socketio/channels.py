@@ -20,6 +20,8 @@ class Member(Protocol):
     #: Whether it is there to receive, and not only waited for.
     connected: bool
     context: dict[str, Any]
+    #: The WSGI environ of its client's handshake.
+    request: dict[str, Any]
 
     @property
     def channels(self) -> list[str]:
@@ -60,6 +62,15 @@ class Membership:
     def channel_count(self) -> int:
         """How many channels there are."""
         return len(self._channels)
+
+    @property
+    def channels(self) -> list[str]:
+        """The channels that there are."""
+        return list(self._channels)
+
+    def has(self, channel: str) -> bool:
+        """Whether there is a channel of this name, or a member whose private channel it is."""
+        return channel in self._channels or channel in self._links
 
     def join(self, member: Member, channels: Iterable[str]) -> None:
         """Let somebody into the namespace, who follows these channels; or note that its packets go another way now."""

@@ -41,6 +41,8 @@ TOTALS = {
     "recovered": Total("sockets_recovered", "Sockets whose client came back, and got what it had missed."),
     "not_recovered": Total("sockets_not_recovered", "Sockets whose client came back, but had to begin anew."),
     "times_held": Total("loop_held", "Times that something held the event loop longer than max_blocking."),
+    "dropped_publishes": Total("publishes_dropped", "Messages for other processes that Redis did not confirm."),
+    "redis_reconnects": Total("redis_reconnects", "Connections to Redis made anew."),
     "held_seconds": Total("loop_held_seconds", "Seconds for which it was held then."),
 }
 

@@ -37,10 +37,13 @@ class Delivery:
         self._max_attachments = max_attachments
         self._events = events
         self._desk = desk
-        self._counters = counters
+        self.counters = counters
         self._overflows = overflows
         self._history = history
         self._now = now
+        #: Called with a namespace's name when the first socket of it is here, and when the last has gone, and with
+        #: which of both it is.
+        self.on_namespace: Callable[[str, bool], None] | None = None
 
     def membership(self, namespace: str) -> Membership:
         """Who is in a namespace, and follows which channels."""
@@ -52,7 +55,10 @@ class Delivery:
 
     def attach(self, namespace: str, member: Member, channels: Iterable[str]) -> None:
         """From now on, a socket receives what is sent to its namespace and to these channels, by its link of now."""
+        is_new = namespace not in self._namespaces
         self.membership(namespace).join(member, channels)
+        if is_new and self.on_namespace is not None:
+            self.on_namespace(namespace, True)
 
     def detach(self, namespace: str, member: Member, channels: Iterable[str]) -> None:
         """From now on, a socket receives nothing."""
@@ -61,9 +67,13 @@ class Delivery:
         membership.drop(member.sid, channels)
         if not membership.everybody:
             del self._namespaces[namespace]
+            if self.on_namespace is not None:
+                self.on_namespace(namespace, False)
 
-    def deliver(self, envelope: Envelope) -> int:
+    def deliver(self, envelope: Envelope, can_wait: bool = True) -> int:
         """Send an event to everyone here whom it is for; return how many that were.
+
+        :param can_wait: whether the sender is here, so that it can be made to wait.
 
         A client that is waited for counts, as it gets the event when it comes back; so does one for which the event is
         dropped, as its policy says. May wait, once everybody has been sent to, if that is the policy. Raises
@@ -75,7 +85,7 @@ class Delivery:
         if overflows.rules or overflows.default is not None:
             prepared.overflow = overflows.choose(selection, data)
         if volatile or self._history is not None or self._events.on_any_outgoing.is_bound:
-            return self._deliver_watched(envelope, prepared)
+            return self._deliver_watched(envelope, prepared, can_wait)
         membership = self._namespaces.get(selection.namespace)
         if membership is None:
             return 0
@@ -88,17 +98,17 @@ class Delivery:
             else:
                 reached += link.send(prepared)
         if prepared.overflow is not None:
-            overflows.wait_for_room(links, prepared.overflow)
+            overflows.wait_for_room(links, prepared.overflow, can_wait)
         return reached
 
-    def ask(self, envelope: Envelope, ballot: Ballot) -> int:
+    def ask(self, envelope: Envelope, ballot: Ballot, can_wait: bool = True) -> int:
         """Send an event to everyone here whom it is for and expect an answer of each; return the id of the question.
 
         May wait, and raises, as :meth:`deliver` does.
         """
         ack_id = self._desk.open(ballot)
         try:
-            self._ask(envelope, ballot, ack_id)
+            self._ask(envelope, ballot, ack_id, can_wait)
         except BaseException:
             self._desk.close(ack_id)
             raise
@@ -108,12 +118,32 @@ class Delivery:
         """Expect no more answers to a question."""
         self._desk.close(ack_id)
 
+    def stop_asking_after(self, ack_id: int, seconds: float) -> None:
+        """Expect no more answers to a question when so many seconds are over."""
+        self._desk.deadlines.add_weakly(self._now() + seconds, AckDesk.close, self._desk, ack_id)
+
+    def channels(self, namespace: str) -> list[str]:
+        """The channels that somebody here follows."""
+        membership = self._namespaces.get(namespace)
+        return [] if membership is None else membership.channels
+
+    def has(self, namespace: str, channel: str) -> bool:
+        """Whether somebody here is in a namespace and, unless its name is empty, in a channel."""
+        membership = self._namespaces.get(namespace)
+        return membership is not None and (not channel or membership.has(channel))
+
+    def members(self, selection: Selection) -> list[Member]:
+        """The sockets here that are meant, and connected."""
+        return [member for member in self._select(selection) if member.connected]
+
+    def age(self, member: Member) -> float:
+        """Seconds since the connection of a socket began."""
+        return self._now() - member.link.opened
+
     def sockets(self, selection: Selection) -> list[SocketDetails]:
         """What is known of the sockets here that are meant, and connected."""
         return [
-            SocketDetails(member.sid, member.channels, copy.copy(member.context))
-            for member in self._select(selection)
-            if member.connected
+            SocketDetails(member.sid, member.channels, copy.copy(member.context)) for member in self.members(selection)
         ]
 
     def subscribe(self, selection: Selection, channels: Iterable[str]) -> None:
@@ -133,18 +163,25 @@ class Delivery:
         for member in self._select(selection):
             member.disconnect()
 
-    def _ask(self, envelope: Envelope, ballot: Ballot, ack_id: int) -> None:
+    def disconnect_wholly(self, selection: Selection) -> None:
+        """Put those who are meant out of all their namespaces: nothing keeps a client connected then."""
+        links = {member.link for member in self._select(selection)}
+        for membership in list(self._namespaces.values()):
+            for member in [member for member in membership.everybody.values() if member.link in links]:
+                member.disconnect()
+
+    def _ask(self, envelope: Envelope, ballot: Ballot, ack_id: int, can_wait: bool) -> None:
         selection, data, _ = envelope
         prepared = self._prepare(selection.namespace, data, ack_id)
         prepared.overflow = self._overflows.choose_for_question(selection, data)
-        members = [member for member in self._select(selection) if member.connected]
+        members = self.members(selection)
         if self._events.on_any_outgoing.is_bound:
             self._note_outgoing(members, data)
         ballot.expect([member.sid for member in members])  # before the first can answer
         for member in members:
             if not member.link.send(prepared):
                 ballot.leave(member.sid)
-        self._wait_for_room(members, prepared)
+        self._wait_for_room(members, prepared, can_wait)
 
     def _prepare(self, namespace: str, data: list[object], ack_id: int | None) -> Prepared:
         return Prepared(*encode_event(namespace, data, ack_id, self._max_attachments))
@@ -153,7 +190,7 @@ class Delivery:
         membership = self._namespaces.get(selection.namespace)
         return [] if membership is None else membership.members(selection.channels, selection.excluded)
 
-    def _deliver_watched(self, envelope: Envelope, prepared: Prepared) -> int:
+    def _deliver_watched(self, envelope: Envelope, prepared: Prepared, can_wait: bool) -> int:
         """What :meth:`deliver` does when more is to be known of each receiver than how to send to it."""
         selection, data, volatile = envelope
         members = self._select(selection)
@@ -166,14 +203,15 @@ class Delivery:
         if volatile:
             return len(members)
         if self._history is not None:
-            return self._deliver_and_keep(members, prepared, selection, self._history)
-        reached = sum(member.link.send(prepared) for member in members)
-        self._wait_for_room(members, prepared)
+            reached = self._deliver_and_keep(members, prepared, selection, self._history)
+        else:
+            reached = sum(member.link.send(prepared) for member in members)
+        self._wait_for_room(members, prepared, can_wait)
         return reached
 
     def _send_if_ready(self, members: Sequence[Member], prepared: Prepared) -> list[Member]:
         reached = [member for member in members if member.link.send_if_ready(prepared)]
-        self._counters.dropped_volatile += len(members) - len(reached)
+        self.counters.dropped_volatile += len(members) - len(reached)
         return reached
 
     def _deliver_and_keep(
@@ -183,12 +221,11 @@ class Delivery:
         for member in members:
             member.last_number = number
             member.link.send(prepared)
-        self._wait_for_room(members, prepared)
         return len(members)
 
-    def _wait_for_room(self, members: Iterable[Member], prepared: Prepared) -> None:
+    def _wait_for_room(self, members: Iterable[Member], prepared: Prepared, can_wait: bool) -> None:
         if prepared.overflow is not None:
-            self._overflows.wait_for_room([member.link for member in members], prepared.overflow)
+            self._overflows.wait_for_room([member.link for member in members], prepared.overflow, can_wait)
 
     def _note_outgoing(self, members: Iterable[Member], data: list[object]) -> None:
         for member in members:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from .answers import FAILED, error_answer
 from .errors import Refused
-from .events import ALL_VALUES, ONE_VALUE, UNLIMITED, Handler
+from .handlers import ALL_VALUES, ONE_VALUE, UNLIMITED, Handler
 from .logs import logger, printable
 from .services import Services
 from .sockets import Socket

@@ -5,7 +5,7 @@ SocketIOError
 ├── SettingsError        an option is unknown or has an impossible value (told at start-up)
 ├── NoSocket             nobody is there to receive what was sent
 ├── Refused              raised by *your* handlers: the client is told why
-├── AckTimeout           a client did not answer a ``call`` in time (also a TimeoutError)
+├── AckTimeout           a client, or another process, did not answer in time (also a TimeoutError)
 ├── Disconnected         a client left before it answered ``socket.call``
 ├── UnsendableValue      a value has no form on the wire (also a TypeError)
 └── ClientError          a client's mistake; answered to it, never a traceback in the log
@@ -52,9 +52,9 @@ class Refused(SocketIOError):
 
 
 class AckTimeout(SocketIOError, TimeoutError):
-    """A client did not acknowledge within the time allowed.
+    """A client did not acknowledge, or another process did not answer, within the time allowed.
 
-    :param answers: of a broadcast, the acknowledgements that did come.
+    :param answers: where more than one was asked, the answers that did come.
     """
 
     def __init__(self, message: str, answers: Sequence[Any] = ()) -> None:

@@ -16,73 +16,41 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Hashable, Iterable
-from typing import Any, NamedTuple, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from .declarations import ModuleRun, compile_channel, current_run, is_called
 from .errors import EventError
+from .handlers import (
+    ALL_VALUES,
+    NAME_AND_VALUES,
+    NOTHING,
+    ONE_VALUE,
+    PACKET_AND_PROCEED,
+    PROCEED,
+    UNLIMITED,
+    Handler,
+    Shape,
+)
 from .overflow_rules import OverflowRule, make_rule
 from .wire.socketio import RESERVED_EVENTS
 
 F = TypeVar("F", bound=Callable[..., Any])
-UNLIMITED = 1_000_000
 #: What every handler is called with first.
 LEADING = ("request", "socket", "context")
-
-
-class Shape(NamedTuple):
-    """What the handlers of an event are called with, beyond request, socket and context."""
-
-    #: As it is written in a signature.
-    arguments: str
-    #: How many a handler must be able to take, and how many there are at the most; None if that depends on the client.
-    least: int
-    most: int | None
-    #: Whether it is the name of the event that comes first.
-    has_name: bool = False
-
-
-NOTHING = Shape("", 0, 0)
-ONE_VALUE = Shape(", value", 1, 1)
-ALL_VALUES = Shape(", *args", 0, None)
-NAME_AND_VALUES = Shape(", event, *args", UNLIMITED, 1, has_name=True)
-PROCEED = Shape(", proceed", 1, 1)
-PACKET_AND_PROCEED = Shape(", event, args, proceed", 3, 3)
-
-
-class Handler(NamedTuple):
-    """One decorated function and when it runs."""
-
-    function: Callable[..., Any]
-    #: A namespace, or a pattern of the names of namespaces.
-    namespace: str | re.Pattern[str]
-    pattern: re.Pattern[str] | None
-    #: How many arguments of the event it takes: not fewer, not more.
-    fewest: int
-    most: int
-    shape: Shape
-    #: The run of the module that bound it, if it was bound at a module's top level.
-    run: ModuleRun | None
-
-    @property
-    def where(self) -> str:
-        """What the log calls it."""
-        function = self.function
-        return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', function)}"
-
-    def serves(self, namespace: str) -> bool:
-        """Whether it is bound to a namespace."""
-        bound = self.namespace
-        return bound == namespace if isinstance(bound, str) else bound.fullmatch(namespace) is not None
-
-    def sees(self, channels: Iterable[str]) -> bool:
-        """Whether it runs for a socket (or a subscription) with these channels."""
-        return self.pattern is None or any(map(self.pattern.match, channels))
 
 
 class Event:
     """A kind of event, and the decorator that binds handlers to it, bare or with options."""
 
-    def __init__(self, name: str, shape: Shape, owner: Events, *, takes_channel: bool = True) -> None:
+    def __init__(
+        self,
+        name: str,
+        shape: Shape,
+        owner: Events,
+        *,
+        takes_channel: bool = True,
+        leading: tuple[str, ...] = LEADING,
+    ) -> None:
         self.name = name
         #: Whether any handler is bound.
         self.is_bound = False
@@ -90,6 +58,7 @@ class Event:
         self._owner = owner
         self._handlers: list[Handler] = []
         self._takes_channel = takes_channel
+        self._leading = leading
 
     @overload
     def __call__(self, function: F) -> F: ...
@@ -108,7 +77,7 @@ class Event:
         check_namespace(self.name, namespace)
 
         def bind(handler: F) -> F:
-            self.bind(handler, handler, namespace, pattern)
+            self.bind(handler, handler, namespace, pattern, len(self._leading))
             return handler
 
         return bind if function is None else bind(function)
@@ -142,6 +111,10 @@ class Event:
     def names(self, namespace: str) -> bool:
         """Whether a handler is bound to a namespace by its name, and not by a pattern only."""
         return any(handler.namespace == namespace for handler in self._handlers)
+
+    def namespaces(self) -> set[str]:
+        """The namespaces that handlers are bound to by their names."""
+        return {handler.namespace for handler in self._handlers if isinstance(handler.namespace, str)}
 
     def patterns(self) -> list[re.Pattern[str]]:
         """The patterns of the names of namespaces that handlers are bound to."""
@@ -183,7 +156,7 @@ class Event:
         shape = self._shape
         needs_keyword = any(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in parameters)
         if most < shape.least or (shape.most is not None and fewest > shape.most) or needs_keyword:
-            names = ", ".join(("self",) if leading == 1 else LEADING)
+            names = ", ".join(("self",) if leading == 1 else self._leading)
             raise EventError(f"{name} cannot handle {self.name}: it is called with ({names}{shape.arguments})")
         return max(fewest, 0), most
 
@@ -206,6 +179,7 @@ class Events:
         self.connection_middleware = Event("connection_middleware", PROCEED, self, takes_channel=False)
         self.packet_middleware = Event("packet_middleware", PACKET_AND_PROCEED, self)
         self.named: dict[str, Event] = {}
+        self._server_side: dict[str, Event] = {}
         #: What was declared with :meth:`channel_overflow`; the first that matches counts.
         self.overflow_rules: list[OverflowRule] = []
         self._runs: dict[str, ModuleRun] = {}
@@ -229,6 +203,26 @@ class Events:
         if name in RESERVED_EVENTS or name in ("__subscribe__", "__unsubscribe__"):
             raise EventError(f"no client can send an event named {name!r}; there are on_connect, on_subscribe, ...")
         return self.named.setdefault(name, Event(f"on_event({name!r})", ALL_VALUES, self))
+
+    def on_server_side_event(self, name: str, *, namespace: str | re.Pattern[str] = "/") -> Callable[[F], F]:
+        """Return the decorator for handlers of what another process sends with ``server_side_emit`` or ``_call``.
+
+        They are called with the arguments only. What they return answers a call; the first that is not None counts.
+        Raises EventError as the other events do.
+        """
+        if not isinstance(name, str) or name in RESERVED_EVENTS:
+            raise EventError(f"on_server_side_event needs the name of an event, not {name!r}")
+        event = self._server_side.get(name)
+        if event is None:
+            shown = f"on_server_side_event({name!r})"
+            event = Event(shown, ALL_VALUES, self, takes_channel=False, leading=())
+            self._server_side[name] = event
+        return event(namespace=namespace)
+
+    def server_side_handlers(self, namespace: str, name: Any) -> list[Handler]:
+        """Return the handlers of a server-side event in a namespace."""
+        event = self._server_side.get(name) if isinstance(name, str) else None
+        return [] if event is None else event.of(namespace)
 
     def channel_overflow(
         self,
@@ -274,6 +268,10 @@ class Events:
         """Whether a namespace exists by its name, and not because it matches a pattern."""
         return namespace == "/" or any(event.names(namespace) for event in self._all())
 
+    def namespaces(self) -> set[str]:
+        """The namespaces that handlers of any kind are bound to by their names."""
+        return set().union(*(event.namespaces() for event in (*self._all(), *self._server_side.values())))
+
     def declared_name(self, namespace: str) -> str:
         """The name of a namespace as it was written by who bound handlers to it: if only by a pattern, that."""
         if self.names(namespace):
@@ -291,7 +289,7 @@ class Events:
         if before is not None and before.code is not run.code:
             if run.name == "__main__" != before.name:
                 return False
-            for event in self._all():
+            for event in (*self._all(), *self._server_side.values()):
                 event.forget(before)
             self.overflow_rules[:] = [
                 rule for rule in self.overflow_rules if rule.run is None or rule.run.code is not before.code

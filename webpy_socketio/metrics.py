@@ -9,8 +9,8 @@ class Counters:
     """Totals since the start, by name; shared by everything that belongs to one hub."""
 
     __slots__ = (
-        "dropped_volatile", "ended", "expired_acks", "held_seconds", "limited", "not_recovered", "opened",
-        "overflowed", "recovered", "refused", "times_held",
+        "dropped_publishes", "dropped_volatile", "ended", "expired_acks", "held_seconds", "limited",
+        "not_recovered", "opened", "overflowed", "recovered", "redis_reconnects", "refused", "times_held",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -35,3 +35,7 @@ class Counters:
         #: How often something held the event loop for longer than it may, and for how many seconds altogether.
         self.times_held = 0
         self.held_seconds = 0.0
+        #: What was for other processes and was not sent, or perhaps not, as Redis was away for too long.
+        self.dropped_publishes = 0
+        #: How often a connection to Redis was made anew.
+        self.redis_reconnects = 0

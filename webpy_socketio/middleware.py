@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .events import Handler
+from .handlers import Handler
 from .sockets import Socket
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from .answers import FAILED, as_arguments, error_answer
 from .dispatch import Dispatch
 from .errors import AckTimeout, ClientError, Disconnected, Refused, UnsendableValue
-from .events import Handler
+from .handlers import Handler
 from .identifiers import is_private
 from .logs import address_of, as_text, logger, printable
 from .middleware import around_connection, around_packet

@@ -47,18 +47,20 @@ class Overflows:
         """Return the policy of an event that asks for acknowledgements."""
         return _for_questions(self.choose(selection, data))
 
-    def wait_for_room(self, links: Iterable[Session], overflow: Overflow) -> None:
+    def wait_for_room(self, links: Iterable[Session], overflow: Overflow, can_wait: bool = True) -> None:
         """Let the sender of an event wait, if that is the policy, while clients have more waiting than they may have.
 
         Who still has when the time is over is disconnected. So it is, at once, if the sender must not wait, or is kept
         from it (by a timeout of its own, say): nothing goes beyond a bound but what somebody waits with.
+
+        :param can_wait: False if the sender is in another process.
         """
         late = [link for link in links if link.outbox.is_over] if overflow.policy == WAIT else []
         if not late:
             return
         until = self._runner.now() + overflow.timeout
         try:
-            if self._runner.may_wait():
+            if can_wait and self._runner.may_wait():
                 late = self._wait(late, until)
         finally:
             for link in late:

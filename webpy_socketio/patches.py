@@ -25,6 +25,11 @@ EXEMPT = {"gevent", "greenlet", "gunicorn", "webpy_socketio"}
 MOST_NAMED = 5
 
 
+def are_sockets_patched() -> bool:
+    """Whether waiting for a socket lets other greenlets go on."""
+    return bool(monkey.is_module_patched("socket"))
+
+
 def find_early() -> dict[str, str]:
     """Return the modules that keep something unpatched, with what that is; none if nothing is patched at all."""
     originals = {

@@ -131,6 +131,15 @@ class Settings:
     #: How the logs are written to standard error, if the application has not configured logging: lines of text, or one
     #: JSON object per line.
     log_format: str = _option("text", one_of(LOG_FORMATS))
+    #: Redis, to share channels with other processes: "redis://:password@host:6379", "rediss://" with TLS,
+    #: "redis+sentinel://host:26379,host:26379/name", "redis+cluster://host:6379"; None if there is only this process.
+    redis_url: str | None = _option(None, as_optional_text)
+    #: What the names of Redis' channels begin with: processes with different ones do not hear each other.
+    redis_key: str = _option("socket.io", as_text)
+    #: Seconds within which Redis, and other processes that are asked something, have to answer.
+    redis_timeout: float = _option(5.0, as_seconds)
+    #: Bytes for other processes that may wait while Redis is away; beyond, they are dropped.
+    max_redis_backlog: int = _option(16_000_000, as_count)
     #: Whether ``/<resource>/health`` tells if the server is well.
     health: bool = _option(False, as_switch)
     #: Whether ``/<resource>/metrics`` has the numbers for Prometheus.

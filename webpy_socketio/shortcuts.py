@@ -10,7 +10,8 @@ from typing import Any
 
 from .errors import NoSocket
 from .node import Node
-from .targets import Target, select
+from .services import Services
+from .targets import Target, check_event_name, seconds_to_wait, select
 
 _current: Node | None = None
 
@@ -35,9 +36,7 @@ def to(*channels: str, excluding: str | Iterable[str] = (), local: bool = False,
 
     Raises NoSocket if no server runs in this process, EventError for what cannot be the name of a channel.
     """
-    if _current is None:
-        raise NoSocket("no Socket.IO server runs in this process, so nobody is connected to it")
-    return Target(_current.services, select(namespace, channels, excluding, local))
+    return Target(_services(), select(namespace, channels, excluding, local))
 
 
 def send(session_id: str, message: Any, *, namespace: str = "/") -> None:
@@ -45,9 +44,10 @@ def send(session_id: str, message: Any, *, namespace: str = "/") -> None:
 
     :param session_id: its ``socket.session.session_id``.
 
-    Raises NoSocket if it is not connected, UnsendableValue if the message has no form on the wire.
+    Raises NoSocket if it is not connected and there is no other process where it could be, UnsendableValue if the
+    message has no form on the wire.
     """
-    if not to(session_id, namespace=namespace).send(message):
+    if not to(session_id, namespace=namespace).send(message) and _is_alone():
         raise NoSocket(f"no socket with the session id {session_id!r} is connected")
 
 
@@ -56,7 +56,7 @@ def broadcast(message: Any, *, namespace: str = "/") -> None:
 
     Raises NoSocket if nobody is connected, UnsendableValue if the message has no form on the wire.
     """
-    if not to(namespace=namespace).send(message):
+    if not to(namespace=namespace).send(message) and _is_alone():
         raise NoSocket("no socket is connected")
 
 
@@ -65,5 +65,52 @@ def broadcast_channel(message: Any, channel: str, *, namespace: str = "/") -> No
 
     Raises NoSocket if there are none, UnsendableValue if the message has no form on the wire.
     """
-    if not to(channel, namespace=namespace).send(message):
+    if not to(channel, namespace=namespace).send(message) and _is_alone():
         raise NoSocket(f"no socket is subscribed to {channel!r}")
+
+
+def channels(namespace: str = "/") -> list[str]:
+    """List the channels of a namespace that somebody follows, in any process.
+
+    Raises NoSocket if no server runs in this process, and AckTimeout, with the ``answers`` that came, if another does
+    not tell.
+    """
+    services = _services()
+    select(namespace, (), (), False)
+    return services.runner.call(lambda: services.backplane.channels(namespace))
+
+
+def server_side_emit(event: str, *args: Any, namespace: str = "/") -> None:
+    """Have the handlers of ``on_server_side_event(event)`` run by all other processes.
+
+    Raises NoSocket if no server runs in this process, UnsendableValue for arguments that JSON has no form for.
+    """
+    services = _services()
+    check_event_name(event)
+    select(namespace, (), (), False)
+    services.runner.call(lambda: services.backplane.server_side_emit(namespace, [event, *args]))
+
+
+def server_side_call(event: str, *args: Any, timeout: float | None = None, namespace: str = "/") -> list[Any]:
+    """The same, and wait for what these handlers return: a list with the answer of each process.
+
+    :param timeout: seconds to wait; the setting ``redis_timeout`` if not given.
+
+    Raises AckTimeout, with the ``answers`` that came, if not all did; else as :func:`server_side_emit` does.
+    """
+    services = _services()
+    check_event_name(event)
+    select(namespace, (), (), False)
+    seconds = seconds_to_wait(timeout, services.settings.redis_timeout)
+    return services.runner.call(lambda: services.backplane.server_side_call(namespace, [event, *args], seconds))
+
+
+def _services() -> Services:
+    if _current is None:
+        raise NoSocket("no Socket.IO server runs in this process, so nobody is connected to it")
+    return _current.services
+
+
+def _is_alone() -> bool:
+    """Whether nobody else can have been reached: of the sockets of other processes, nobody says how many there are."""
+    return _services().backplane.is_alone

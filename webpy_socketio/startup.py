@@ -9,14 +9,16 @@ from typing import Any, NamedTuple
 
 import web
 
+from .backplane.contract import Backplane
 from .backplane.memory import MemoryBackplane
 from .errors import SettingsError
 from .events import EVENTS
 from .hub import Hub
 from .logs import log_to_stderr, logger
 from .node import Node
-from .patches import warn_of_early
+from .patches import are_sockets_patched, warn_of_early
 from .reports import Reports
+from .runner import Runner
 from .services import Services
 from .settings import Settings, load_settings
 from .shortcuts import current, set_current
@@ -75,13 +77,37 @@ def start_node(settings: Settings) -> Running:
     if current() is not None:
         logger.warning("another Socket.IO server in this process: send and broadcast speak for the new one only")
     workers = Workers(lambda: web.ctx.__dict__)  # which its scope empties
-    node = Node(settings, EVENTS, workers, MemoryBackplane())
+    node = Node(settings, EVENTS, workers, make_backplane(settings, workers))
     door = open_door(node.hub, node.services)
     set_current(node)
     watch = Watch(workers, node.hub.counters, settings.max_blocking) if settings.max_blocking else None
     if watch is not None:
         watch.start()
     return Running(node, door, watch)
+
+
+def make_backplane(settings: Settings, runner: Runner) -> Backplane:
+    """Return what reaches the other processes, if there are any.
+
+    Raises SettingsError for a ``redis_url`` that cannot be, or if what it needs is not there.
+    """
+    if settings.redis_url is None:
+        return MemoryBackplane()
+    if not are_sockets_patched():
+        raise SettingsError(
+            "redis_url needs gevent's patches, or waiting for Redis would hold everybody up: "
+            "let the main module begin with 'from gevent import monkey; monkey.patch_all()'"
+        )
+    try:
+        module = importlib.import_module("webpy_socketio.backplane.redis")
+    except ModuleNotFoundError as error:
+        if error.name not in ("redis", "msgpack"):
+            raise
+        raise SettingsError(
+            f'redis_url needs {error.name}, which is not installed: pip install "webpy-socketio[redis]"'
+        ) from None
+    backplane: Backplane = module.RedisBackplane(settings, settings.redis_url, EVENTS, runner)
+    return backplane
 
 
 def open_door(hub: Hub, services: Services | None = None) -> Door:

@@ -33,7 +33,7 @@ class Target:
         return self.emit("message", message, volatile=volatile)
 
     def emit(self, event: str, *args: Any, volatile: bool = False) -> int:
-        """Send a named event; return how many sockets it was sent to, as far as that is known.
+        """Send a named event; return how many sockets it was sent to, as far as that is known: those of this process.
 
         :param volatile: drop it for clients that are not ready to take it at once.
 
@@ -58,23 +58,29 @@ class Target:
         envelope = Envelope(self._selection, [event, *args])
         waiter = services.runner.waiter()
         ballot = Ballot(waiter.set)
-        question = services.runner.call(lambda: services.backplane.ask(envelope, ballot))
+        until = services.runner.now() + seconds
+        question = services.runner.call(lambda: services.backplane.ask(envelope, ballot, seconds))
         is_complete = False
         try:
-            is_complete = waiter.wait(seconds)
+            is_complete = waiter.wait(max(0.0, until - services.runner.now()))
         finally:
             services.runner.call(lambda: self._stop_asking(question, ballot))
         # The last answer may have come after the wait and before the question was closed.
         if ballot.left or not (is_complete or waiter.wait(0)):
-            raise AckTimeout(
+            problem = (
                 f"{len(ballot.answers)} acknowledged {event!r} within {seconds} seconds, {ballot.missing} did not, "
-                f"and {ballot.left} left",
-                ballot.answers,
+                f"and {ballot.left} left"
             )
+            if ballot.unreported:
+                problem += f"; {ballot.unreported} other processes did not say whom they asked"
+            raise AckTimeout(problem, ballot.answers)
         return ballot.answers
 
     def sockets(self) -> list[SocketDetails]:
-        """List those that are connected: their session ids, their channels, and copies of their contexts."""
+        """List those that are connected: their session ids, their channels, and copies of their contexts.
+
+        Raises AckTimeout, with the ``answers`` that came, if another process does not tell of its sockets.
+        """
         services = self._services
         return services.runner.call(lambda: services.backplane.sockets(self._selection))
 

@@ -182,7 +182,7 @@ class BackplaneContract:
         asked, other = FakeMember(delivery, "a", "room"), FakeMember(delivery, "b", "room")
         stranger = FakeMember(delivery, "c")
         ballot = Ballot(lambda: None)
-        question = backplane.ask(Envelope(Selection("/", ("room",)), ["ask", 1]), ballot)
+        question = backplane.ask(Envelope(Selection("/", ("room",)), ["ask", 1]), ballot, 1.0)
         assert asked.received[0] is other.received[0], "one form for all"
         assert stranger.received == []
         ack_id = int(asked.texts[0][1 : asked.texts[0].index("[")])
@@ -198,19 +198,19 @@ class BackplaneContract:
         gone, ended = FakeMember(delivery, "b"), FakeMember(delivery, "c")
         ended.link.end(TRANSPORT_CLOSE)
         ballot = Ballot(lambda: None)
-        backplane.ask(Envelope(Selection(), ["ask"]), ballot)
+        backplane.ask(Envelope(Selection(), ["ask"]), ballot, 1.0)
         delivery.detach("/", gone, [])
         assert (ballot.answers, ballot.missing, ballot.left) == ([], 1, 2)
 
     def test_nobody_is_asked(self, backplane: Backplane) -> None:
         done: list[bool] = []
-        backplane.stop_asking(backplane.ask(Envelope(Selection(), ["ask"]), Ballot(lambda: done.append(True))))
+        backplane.stop_asking(backplane.ask(Envelope(Selection(), ["ask"]), Ballot(lambda: done.append(True)), 1.0))
         assert done == [True]
 
     def test_after_stop_asking_no_answer_counts(self, backplane: Backplane, delivery: Delivery, desk: AckDesk) -> None:
         member = FakeMember(delivery, "a")
         ballot = Ballot(lambda: None)
-        question = backplane.ask(Envelope(Selection(), ["ask"]), ballot)
+        question = backplane.ask(Envelope(Selection(), ["ask"]), ballot, 1.0)
         backplane.stop_asking(question)
         backplane.stop_asking(question)
         desk.answer(int(member.texts[0][1:2]), "a", [1])
@@ -220,7 +220,7 @@ class BackplaneContract:
     def test_unsendable_questions(self, backplane: Backplane, delivery: Delivery, desk: AckDesk, value: Any) -> None:
         member = FakeMember(delivery, "a")
         with pytest.raises(UnsendableValue):
-            backplane.ask(Envelope(Selection(), ["ask", value]), Ballot(lambda: None))
+            backplane.ask(Envelope(Selection(), ["ask", value]), Ballot(lambda: None), 1.0)
         assert (member.texts, desk._ballots) == ([], {})
 
     # Operations.

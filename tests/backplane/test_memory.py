@@ -26,7 +26,7 @@ class TestMemoryBackplane(BackplaneContract):
         assert backplane.publish(message()) == 0
         assert backplane.sockets(Selection()) == []
         done: list[bool] = []
-        question = backplane.ask(message(), Ballot(lambda: done.append(True)))
+        question = backplane.ask(message(), Ballot(lambda: done.append(True)), 1.0)
         backplane.stop_asking(question)
         assert done == [True], "nobody is waited for"
         for operation in (backplane.subscribe, backplane.unsubscribe):

@@ -1,10 +1,15 @@
 """What a backplane promises, whichever it is.
 
 * ``publish`` hands an envelope to every process that takes part, this one included, and returns how many receivers
-  were reached as far as that is known. It raises UnsendableValue, before anything was sent, for data that has no form
-  on the wire; trouble of the backplane itself never reaches the caller's socket.
+  were reached as far as that is known: those of this process. Where it ``is_alone``, that is all there are. It raises
+  UnsendableValue, before anything was sent, for data that has no form on the wire; trouble of the backplane itself
+  never reaches the caller's socket.
 * ``ask`` does the same and hands the answers to a ballot, until ``stop_asking``.
-* ``subscribe``, ``unsubscribe`` and ``disconnect`` are done to the sockets of every process, ``sockets`` lists them.
+* ``subscribe``, ``unsubscribe`` and ``disconnect`` are done to the sockets of every process; ``sockets`` lists them,
+  ``channels`` the channels that any of them follows. What lists waits for all processes, and raises AckTimeout, with
+  what is known, rather than leave some out.
+* ``server_side_emit`` and ``server_side_call`` have handlers run by every process but this one.
+* No handler of the application runs within what comes from other processes: whoever listens to them never waits.
 * A selection that is ``local`` means the sockets of this process only.
 * Order: envelopes published one after the other by one process are delivered in that order by each process. Between
   publishers there is no order.
@@ -17,7 +22,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..acks import Ballot
 from ..delivery import Delivery
@@ -26,6 +31,10 @@ from ..envelope import Envelope, Selection, SocketDetails
 
 class Backplane(Protocol):
     """See the module's text for the promises."""
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether there can be no other process that takes part."""
 
     @property
     def is_ready(self) -> bool:
@@ -37,14 +46,20 @@ class Backplane(Protocol):
     def publish(self, envelope: Envelope) -> int:
         """Send an envelope to every process."""
 
-    def ask(self, envelope: Envelope, ballot: Ballot) -> int:
-        """Send an envelope to every process, and collect the acknowledgements; return the id of the question."""
+    def ask(self, envelope: Envelope, ballot: Ballot, seconds: float) -> int:
+        """Send an envelope to every process, and collect the acknowledgements; return the id of the question.
+
+        :param seconds: for which answers are of use.
+        """
 
     def stop_asking(self, question: int) -> None:
         """Collect no more acknowledgements of a question."""
 
     def sockets(self, selection: Selection) -> list[SocketDetails]:
-        """List the sockets that are meant. May wait."""
+        """List the sockets that are meant. May wait, and raise AckTimeout."""
+
+    def channels(self, namespace: str) -> list[str]:
+        """List the channels that somebody follows. May wait, and raise AckTimeout."""
 
     def subscribe(self, selection: Selection, channels: Sequence[str]) -> None:
         """Subscribe the sockets that are meant to channels."""
@@ -54,6 +69,12 @@ class Backplane(Protocol):
 
     def disconnect(self, selection: Selection) -> None:
         """Put the sockets that are meant out of their namespace."""
+
+    def server_side_emit(self, namespace: str, data: list[Any]) -> None:
+        """Have the handlers of a server-side event, by its name and arguments, run by all other processes."""
+
+    def server_side_call(self, namespace: str, data: list[Any], seconds: float) -> list[Any]:
+        """The same, and wait for what each of them answers. Raises AckTimeout."""
 
     def stop(self, deadline: float) -> None:
         """Let go of everything, within so many seconds."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from ..acks import Ballot
 from ..delivery import Delivery
 from ..envelope import Envelope, Selection, SocketDetails
+from ..wire.values import encode_text
 
 
 class MemoryBackplane:
     """Hands everything to this process's own delivery, at once."""
 
     #: There is nobody else to be reached.
-    is_ready = True
+    is_alone = is_ready = True
 
     def __init__(self) -> None:
         self._delivery: Delivery | None = None
@@ -26,7 +28,7 @@ class MemoryBackplane:
         """Deliver an envelope; return how many sockets it reached. Raises UnsendableValue."""
         return 0 if self._delivery is None else self._delivery.deliver(envelope)
 
-    def ask(self, envelope: Envelope, ballot: Ballot) -> int:
+    def ask(self, envelope: Envelope, ballot: Ballot, seconds: float) -> int:
         """Deliver an envelope, and collect the acknowledgements. Raises UnsendableValue."""
         if self._delivery is None:
             ballot.expect(())
@@ -42,6 +44,10 @@ class MemoryBackplane:
         """List the sockets that are meant."""
         return [] if self._delivery is None else self._delivery.sockets(selection)
 
+    def channels(self, namespace: str) -> list[str]:
+        """List the channels that somebody follows."""
+        return [] if self._delivery is None else self._delivery.channels(namespace)
+
     def subscribe(self, selection: Selection, channels: Sequence[str]) -> None:
         """Subscribe the sockets that are meant to channels."""
         if self._delivery is not None:
@@ -56,6 +62,15 @@ class MemoryBackplane:
         """Put the sockets that are meant out of their namespace."""
         if self._delivery is not None:
             self._delivery.disconnect(selection)
+
+    def server_side_emit(self, namespace: str, data: list[Any]) -> None:
+        """There is nobody else. Raises UnsendableValue for what could not be sent if there were."""
+        encode_text(data)
+
+    def server_side_call(self, namespace: str, data: list[Any], seconds: float) -> list[Any]:
+        """There is nobody else to answer. Raises UnsendableValue for what could not be sent if there were."""
+        encode_text(data)
+        return []
 
     def stop(self, deadline: float) -> None:
         """Nothing is held, so there is nothing to let go of."""

@@ -34,14 +34,14 @@ FALSE_PLACEHOLDER = "has a key _placeholder, which beside binary values stands f
 TOO_DEEP = "is nested too deeply, or contains itself"
 
 
-# Dataclasses are written by _convert, so that they have one form whichever way a value is encoded.
+# Dataclasses are written by substitute, so that they have one form whichever way a value is encoded.
 OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS
 
 
 def encode_plain(value: Any) -> bytes | None:
     """Return the value as compact JSON; None if there may be anything uncommon in it, for :func:`encode_value`."""
     try:
-        text = orjson.dumps(value, default=_convert, option=OPTIONS)
+        text = orjson.dumps(value, default=substitute, option=OPTIONS)
     except TypeError:
         return None
     return None if text.find(b"null") >= 0 or len(text) > LONGEST_TEXT else text  # "in" would be slower
@@ -54,7 +54,7 @@ def encode_value(value: Any) -> tuple[bytes, list[bytes]]:
     """
     attachments: list[bytes] = []
     try:
-        text = orjson.dumps(value, default=_convert, option=OPTIONS)
+        text = orjson.dumps(value, default=substitute, option=OPTIONS)
     except TypeError:
         text, attachments = _encode_uncommon(value)
     else:
@@ -66,6 +66,14 @@ def encode_value(value: Any) -> tuple[bytes, list[bytes]]:
     return text, attachments
 
 
+def encode_text(value: Any) -> bytes:
+    """Return the value as compact JSON. Raises UnsendableValue, also for binary values."""
+    text, attachments = encode_value(value)
+    if attachments:
+        raise UnsendableValue("data", "holds binary values, which this cannot carry: write them as text")
+    return text
+
+
 def _encode_uncommon(value: Any) -> tuple[bytes, list[bytes]]:
     """Encode a value that holds bytes, or something that orjson does not take."""
     attachments: list[bytes] = []
@@ -74,7 +82,7 @@ def _encode_uncommon(value: Any) -> tuple[bytes, list[bytes]]:
         if isinstance(part, BINARY):
             attachments.append(bytes(part))
             return {"_placeholder": True, "num": len(attachments) - 1}
-        return _convert(part)
+        return substitute(part)
 
     try:
         text = orjson.dumps(value, default=convert, option=OPTIONS)
@@ -102,7 +110,7 @@ def _encode_patiently(value: Any, convert: Callable[[Any], Any]) -> bytes:
     return text.encode("ascii")
 
 
-def _convert(value: Any) -> Any:
+def substitute(value: Any) -> Any:
     """One value that JSON does not have, as one that it has. Raises TypeError if there is none."""
     if isinstance(value, Decimal):
         if not value.is_finite():
@@ -163,7 +171,7 @@ def _problem_of(value: Any) -> str | None:
     if value is None or isinstance(value, (str, int, float, list, tuple, *BINARY)):
         return _nan_problem(value)
     try:
-        _convert(value)
+        substitute(value)
     except TypeError as error:
         return str(error)
     return None
@@ -193,7 +201,7 @@ def _parts(value: Any) -> Iterable[tuple[str, Any]]:
     if isinstance(value, Enum):
         return [("", value.value)]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return [(f".{name}", part) for name, part in _convert(value).items()]
+        return [(f".{name}", part) for name, part in substitute(value).items()]
     if isinstance(value, dict):
         return [(f".{key}", part) for key, part in value.items()]
     if isinstance(value, (list, tuple)):

@@ -1,0 +1,125 @@
+"""The subscriber: one connection on which a process hears the others.
+
+Redis counts those who subscribed to the channel of a namespace's requests, so a process subscribes to it as long as it
+will answer.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from ..runner import Runner, Waiter
+from .redis_dial import Connection, Dial
+
+#: Messages after which others have their turn, although there may be more to read.
+MANY = 50
+
+#: Called with the channel and what came.
+Receive = Callable[[bytes, bytes], None]
+
+
+class Subscriber:
+    """What a process listens to.
+
+    :param pattern: what it listens to all the time.
+    :param receive: called with each message; must not raise, nor wait.
+    :param is_deaf: tells whether the connection has to be given up although it looks alive.
+    """
+
+    def __init__(
+        self, dial: Dial, runner: Runner, pattern: bytes, receive: Receive, is_deaf: Callable[[], bool]
+    ) -> None:
+        self._dial = dial
+        self._runner = runner
+        self._pattern = pattern
+        self._receive = receive
+        self._is_deaf = is_deaf
+        self._wanted: Counter[bytes] = Counter()
+        self._asked: set[bytes] = set()
+        self._confirmed: set[bytes] = set()
+        self._waiters: list[Waiter] = []
+        self._is_stale = False
+
+    def hold(self, channels: Iterable[bytes]) -> None:
+        """Listen to channels until they are released as often as they were held; takes effect at the next message."""
+        self._wanted.update(channels)
+        self._is_stale = True
+
+    def release(self, channels: Iterable[bytes]) -> None:
+        """Listen to channels no longer, unless somebody else holds them."""
+        self._wanted.subtract(channels)
+        self._is_stale = True
+
+    def hears(self, *channels: bytes) -> bool:
+        """Whether Redis has confirmed that it sends what is published there."""
+        return self._confirmed.issuperset(channels)
+
+    def wait_for(self, channels: Iterable[bytes], seconds: float) -> bool:
+        """Wait until that is so; tell whether it is in time."""
+        until = self._runner.now() + seconds
+        while not self.hears(*channels):
+            waiter = self._runner.waiter()
+            self._waiters.append(waiter)
+            if not waiter.wait(max(0.0, until - self._runner.now())):
+                self._waiters = [other for other in self._waiters if other is not waiter]
+                return False
+        return True
+
+    def run(self, connected: Callable[[], None]) -> None:
+        """Listen on one connection until that breaks. Raises what TROUBLE has, TimeoutError if it is deaf.
+
+        :param connected: called once it is listened to everything that is wanted.
+        """
+        connection = self._dial.connect()
+        try:
+            self._asked.clear()
+            connection.send_command("PSUBSCRIBE", self._pattern)
+            self._keep_up(connection)
+            self._listen(connection, connected)
+        finally:
+            self._confirmed.clear()
+            connection.disconnect()
+
+    def _listen(self, connection: Connection, connected: Callable[[], None]) -> None:
+        is_new, count = True, 0
+        while not self._is_deaf():
+            kind, *what = connection.read_response(disable_decoding=True)
+            if kind == b"pmessage":
+                self._receive(what[1], what[2])
+            elif kind == b"message":
+                self._receive(what[0], what[1])
+            else:
+                self._note(kind, what[0])
+            if self._is_stale:
+                self._keep_up(connection)
+            if is_new and self._confirmed >= self._asked:
+                is_new = False
+                connected()
+            count += 1
+            if count % MANY == 0:
+                self._give_way()
+        raise TimeoutError("nothing comes back that this process sends itself")
+
+    def _keep_up(self, connection: Connection) -> None:
+        """Ask for what is wanted by now, and for nothing else."""
+        self._is_stale = False
+        self._wanted = +self._wanted
+        wanted = set(self._wanted)
+        for command, channels in (("SUBSCRIBE", wanted - self._asked), ("UNSUBSCRIBE", self._asked - wanted)):
+            if channels:
+                connection.send_command(command, *channels)
+        self._confirmed &= wanted
+        self._asked = wanted
+
+    def _note(self, kind: bytes, channel: bytes) -> None:
+        if kind == b"subscribe" and channel in self._asked:
+            self._confirmed.add(channel)
+            waiters, self._waiters = self._waiters, []
+            for waiter in waiters:
+                waiter.set()
+
+    def _give_way(self) -> None:
+        waiter = self._runner.waiter()
+        self._runner.start(waiter.set)
+        waiter.wait()
