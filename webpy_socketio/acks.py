@@ -16,7 +16,7 @@ AckListener = Callable[["list[Any] | None"], None]
 class AckDesk:
     """What all pending acknowledgements of a node share: one series of ids, so that a broadcast needs only one."""
 
-    __slots__ = ("_ballots", "counters", "deadlines", "next_id")
+    __slots__ = ("__weakref__", "_ballots", "counters", "deadlines", "next_id")
 
     def __init__(self, deadlines: Deadlines, counters: Counters) -> None:
         self.deadlines = deadlines

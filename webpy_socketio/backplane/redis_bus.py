@@ -78,7 +78,7 @@ class Bus:
         kills, self._kills = self._kills, []
         for kill in kills:
             kill()
-        for waiter in self._running:
+        for waiter in self._running:  # one that had not begun is not among them, and will not begin
             waiter.wait(max(0.1, until - self._runner.now()))
         self._heard = -math.inf
         self._dial.close()
@@ -121,16 +121,15 @@ class Bus:
     # The three greenlets.
 
     def _run(self, work: Callable[[], None]) -> None:
-        ended = self._runner.waiter()
-
         def run() -> None:
+            ended = self._runner.waiter()
+            self._running.append(ended)
             try:
                 work()
             finally:
                 ended.set()
 
         self._kills.append(self._runner.spawn(run))
-        self._running.append(ended)
 
     def _publish(self) -> None:
         self._keep("publish", self._publisher.run)

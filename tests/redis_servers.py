@@ -1,0 +1,56 @@
+"""Real Redis servers for tests: each a process of its own, on a free port, without a file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Sequence
+
+from tests.conformance.targets import miss
+from tests.serving import Server, free_port
+
+
+def require_redis() -> None:
+    """Skip the test if there is no Redis server; where it must be there, fail."""
+    if not shutil.which("redis-server"):
+        miss("redis-server is not installed")
+
+
+class RedisServer(Server):
+    """A Redis server, which can be stopped, started again at the same place, and frozen."""
+
+    def __init__(self, *options: str, port: int | None = None) -> None:
+        require_redis()
+        port = port or free_port()
+        directory = tempfile.gettempdir()
+        command = ["redis-server", "--port", str(port), "--save", "", "--dir", directory, *options]
+        super().__init__(command, port, {})
+
+    @property
+    def redis_url(self) -> str:
+        """Where it is, as a setting."""
+        return f"redis://127.0.0.1:{self.port}"
+
+    def freeze(self) -> None:
+        """Let it stand still, connections and all."""
+        assert self.process is not None
+        os.kill(self.process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        assert self.process is not None
+        os.kill(self.process.pid, signal.SIGCONT)
+
+    def ask(self, *command: str) -> Sequence[str]:
+        """Run a command, and return the lines of its answer."""
+        done = subprocess.run(
+            ["redis-cli", "-p", str(self.port), *command], capture_output=True, text=True, timeout=10, check=True
+        )
+        return done.stdout.splitlines()
+
+    def __enter__(self) -> RedisServer:
+        self.start()
+        return self
