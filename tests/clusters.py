@@ -87,11 +87,11 @@ class Cluster:
         self.redis = redis
         self.servers: dict[str, Server] = {}
 
-    def add_python(self, name: str, **settings: object) -> Server:
-        """Start a process of ours."""
+    def add_python(self, name: str, *, wait: bool = True, **settings: object) -> Server:
+        """Start a process of ours, and wait until it hears itself."""
         settings = {"redis_url": self.redis.redis_url, "message_log_format": "", **settings}
         server = self.servers[name] = self._stack.enter_context(serve("cluster", **settings))
-        wait_for(lambda: is_ready(server), PATIENCE)
+        wait_for(lambda: not wait or is_ready(server), PATIENCE)
         return server
 
     def add_node(self, name: str, **env: object) -> Server:

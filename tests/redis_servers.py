@@ -44,6 +44,11 @@ class RedisServer(Server):
         assert self.process is not None
         os.kill(self.process.pid, signal.SIGCONT)
 
+    def thaw_if_alive(self) -> None:
+        """The same, unless it has been stopped."""
+        if self.process is not None and self.process.poll() is None:
+            self.thaw()
+
     def ask(self, *command: str) -> Sequence[str]:
         """Run a command, and return the lines of its answer."""
         done = subprocess.run(

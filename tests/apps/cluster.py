@@ -58,6 +58,7 @@ def state() -> dict[str, Any]:
         "ready": node.services.backplane.is_ready,
         "dropped": counters.dropped_publishes,
         "reconnects": counters.redis_reconnects,
+        "processes": node.services.backplane._bus._audience,  # type: ignore[attr-defined]
     }
 
 

@@ -3,6 +3,7 @@
 
 const http = require("http");
 const { createAdapter } = require("@socket.io/redis-adapter");
+const { Emitter } = require("@socket.io/redis-emitter");
 const { createClient } = require("redis");
 const { Server } = require("socket.io");
 
@@ -32,7 +33,17 @@ const operations = {
   server_call: ({ data }) => io.serverSideEmitWithAck(...data),
   heard: () => heard,
   state: () => ({ ready: true }),
-  date: () => io.emit("date", new Date(1700000000123), undefined, new Uint8Array([1, 2]), 2.5, "\ud800"),
+  emitter: ({ sid }) => {
+    const emitter = new Emitter(pub);
+    emitter.emit("all", Buffer.from([1]));
+    emitter.to("room").emit("room");
+    emitter.in("room").except(sid).socketsJoin("joined");
+    emitter.to("joined").emit("joined");
+    emitter.in(sid).disconnectSockets(true);
+    emitter.serverSideEmit("ping", "emitter");
+    emitter.emit("end");
+  },
+  date: () => io.emit("date", new Date(1700000000123), undefined, new Uint8Array([1, 2]), 2.5),
 };
 
 const server = http.createServer(async (request, response) => {

@@ -70,7 +70,7 @@ class RedisBackplane:
         self._names = names = Names(settings.redis_key, uid)
         self._bus = bus = Bus(
             self._dial, runner, delivery.counters, settings.max_redis_backlog, settings.redis_timeout,
-            names.all_broadcasts, names.echo, self._receive,
+            names.all_broadcasts, names.echo, names.request(MAIN), self._receive,
         )  # fmt: skip
         self._inquiries = Inquiries(bus, names, uid, runner, settings.redis_timeout)
         self._respondent = Respondent(bus, names, uid, delivery, self._events, runner, settings.ack_timeout)

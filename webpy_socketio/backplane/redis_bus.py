@@ -19,9 +19,13 @@ from .redis_subscriber import Receive, Subscriber
 
 #: Seconds before it is tried again to connect, at first and at the most.
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 3.0
+#: Seconds that others have, after an outage, to listen again before what waits for them is published.
+GRACE = LONGEST_PAUSE + 0.5
 #: Seconds within which the same complaint is not repeated.
 QUIET = 10.0
 LONGEST_COMPLAINT = 300
+#: Keeps up one connection, and calls something when it is there.
+Run = Callable[[Callable[[], None]], None]
 
 
 class Bus:
@@ -29,6 +33,7 @@ class Bus:
 
     :param seconds: within which what is sent has to come back.
     :param echo: the channel on which a process hears itself.
+    :param census: the channel, subscribed to by every process, by which they are counted.
     """
 
     def __init__(
@@ -40,6 +45,7 @@ class Bus:
         seconds: float,
         pattern: bytes,
         echo: bytes,
+        census: bytes,
         receive: Receive,
     ) -> None:
         self._dial = dial
@@ -47,6 +53,7 @@ class Bus:
         self._counters = counters
         self._seconds = seconds
         self._echo = echo
+        self._census = census
         self._receive = receive
         self._publisher = Publisher(dial, runner, counters, longest_backlog, self.complain)
         self._subscriber = Subscriber(dial, runner, pattern, self._hear, self._is_deaf)
@@ -58,6 +65,9 @@ class Bus:
         self._kills: list[Callable[[], None]] = []
         self._running: list[Waiter] = []
         self._is_told = True
+        self._is_publishing = False
+        #: How many processes there were when that could last be asked.
+        self._audience = 0
 
     @property
     def is_ready(self) -> bool:
@@ -73,7 +83,7 @@ class Bus:
     def stop(self, seconds: float) -> None:
         """Send what waits, within so many seconds, and disconnect."""
         until = self._runner.now() + seconds
-        while self._publisher.is_connected and not self._publisher.is_done and self._runner.now() < until:
+        while self._is_publishing and not self._publisher.is_done and self._runner.now() < until:
             self._pause(0.005)
         kills, self._kills = self._kills, []
         for kill in kills:
@@ -132,22 +142,31 @@ class Bus:
         self._kills.append(self._runner.spawn(run))
 
     def _publish(self) -> None:
-        self._keep("publish", self._publisher.run)
+        def connected() -> None:
+            self._await_others()
+            self._is_publishing = True
+
+        def lost() -> None:
+            self._is_publishing = False
+
+        self._keep("publish", self._publisher.run, connected, lost)
 
     def _subscribe(self) -> None:
-        self._keep("subscribe", self._subscriber.run)
+        self._keep("subscribe", self._subscriber.run, _nothing, _nothing)
 
     def _beat(self) -> None:
         while True:
             self._call()
+            self._audience = self.count(self._census) or self._audience
             self._pause(self._seconds / 2)
 
-    def _keep(self, what: str, run: Callable[[Callable[[], None]], None]) -> None:
+    def _keep(self, what: str, run: Run, connected: Callable[[], None], lost: Callable[[], None]) -> None:
         """Connect again and again."""
         pause, is_first = FIRST_PAUSE, True
 
-        def connected() -> None:
+        def begin() -> None:
             nonlocal pause, is_first
+            connected()
             self._counters.redis_reconnects += not is_first
             pause, is_first = FIRST_PAUSE, False
             self._late = self._runner.now() + 1.5 * self._seconds
@@ -155,8 +174,9 @@ class Bus:
 
         while True:
             try:
-                run(connected)
+                run(begin)
             except Exception as error:  # whatever it is, trying again is better than silence
+                lost()
                 self._lose(f"cannot {what} at Redis: {error}")
             self._pause(pause * random.uniform(0.5, 1.0))
             pause = min(2 * pause, LONGEST_PAUSE)
@@ -166,11 +186,22 @@ class Bus:
         self._is_told = False
         self.complain(f"{problem}; other processes are not reached until that is over")
 
+    def _await_others(self) -> None:
+        """What is published before the others listen again, after an outage, would be lost to them."""
+        until = self._runner.now() + GRACE
+        while self._runner.now() < until:
+            try:
+                if self._dial.count(self._census) >= self._audience:
+                    return
+            except TROUBLE:
+                return  # there will be another outage
+            self._pause(0.02)
+
     # Hearing oneself.
 
     def _call(self) -> None:
-        if self._publisher.is_connected:  # else there will be a call as soon as it is
-            self._publisher.publish(self._echo, b"")
+        if self._is_publishing:  # else there will be a call as soon as it is
+            self._publisher.call(self._echo)
 
     def _hear(self, channel: bytes, payload: bytes) -> None:
         if channel != self._echo:
@@ -183,7 +214,11 @@ class Bus:
             logger.info("Redis is there again")
 
     def _is_deaf(self) -> bool:
-        return self._publisher.is_connected and self._runner.now() > self._late
+        return self._is_publishing and self._runner.now() > self._late
 
     def _pause(self, seconds: float) -> None:
         self._runner.waiter().wait(seconds)
+
+
+def _nothing() -> None:
+    pass

@@ -24,6 +24,8 @@ OVERHEAD = 250
 class _Message(NamedTuple):
     channel: bytes
     payload: bytes
+    #: Whether somebody else is to have it.
+    is_for_others: bool
 
     @property
     def size(self) -> int:
@@ -48,10 +50,9 @@ class Publisher:
         self._complain = complain
         self._waiting: deque[_Message] = deque()
         self._waiter: Waiter | None = None
-        self._unconfirmed = 0
+        self._unconfirmed: deque[_Message] = deque()
         #: Bytes that wait, and are on their way.
         self.backlog = 0
-        self.is_connected = False
 
     @property
     def is_done(self) -> bool:
@@ -60,32 +61,37 @@ class Publisher:
 
     def publish(self, channel: bytes, payload: bytes) -> None:
         """Send a message when it is its turn; count it as dropped if too much is waiting."""
-        message = _Message(channel, payload)
+        message = _Message(channel, payload, True)
         if self.backlog + message.size > self._longest:
             self._counters.dropped_publishes += 1
-            return
-        self.backlog += message.size
-        self._waiting.append(message)
-        if self._waiter is not None:
-            self._waiter.set()
+        else:
+            self._put(message)
+
+    def call(self, channel: bytes) -> None:
+        """Send nothing but a sign of life, when it is its turn."""
+        self._put(_Message(channel, b"", False))
 
     def run(self, connected: Callable[[], None]) -> None:
         """Publish on one connection until that breaks. Raises what TROUBLE has.
 
-        :param connected: called as soon as it can be published.
+        :param connected: called before anything is published; may wait.
         """
         connection = self._dial.connect()
-        self.is_connected = True
         try:
             connected()
             while True:
                 self._wait()
                 self._send_some(connection)
         finally:
-            self.is_connected = False
-            self._counters.dropped_publishes += self._unconfirmed
-            self._unconfirmed = 0
+            self._counters.dropped_publishes += sum(message.is_for_others for message in self._unconfirmed)
+            self._unconfirmed.clear()
             connection.disconnect()
+
+    def _put(self, message: _Message) -> None:
+        self.backlog += message.size
+        self._waiting.append(message)
+        if self._waiter is not None:
+            self._waiter.set()
 
     def _wait(self) -> None:
         if not self._waiting:
@@ -97,9 +103,9 @@ class Publisher:
         if connection.can_read(0):  # nothing is to be read now, but the end of a connection that was closed meanwhile
             connection.read_response()
         batch = self._take()
-        self._unconfirmed = len(batch)
+        self._unconfirmed.extend(batch)
         try:
-            commands = [("PUBLISH", *message) for message in batch]
+            commands = [("PUBLISH", message.channel, message.payload) for message in batch]
             connection.send_packed_command(connection.pack_commands(commands), check_health=False)
             for _ in batch:
                 self._confirm(connection)
@@ -119,6 +125,6 @@ class Publisher:
         try:
             connection.read_response()
         except Refusal as error:
-            self._counters.dropped_publishes += 1
+            self._counters.dropped_publishes += self._unconfirmed[0].is_for_others
             self._complain(f"Redis refuses what is published: {error}")
-        self._unconfirmed -= 1
+        self._unconfirmed.popleft()
