@@ -8,6 +8,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 from tests.conformance.targets import miss
 from tests.serving import Server, free_port
@@ -20,13 +21,18 @@ def require_redis() -> None:
 
 
 class RedisServer(Server):
-    """A Redis server, which can be stopped, started again at the same place, and frozen."""
+    """A Redis server, which can be stopped, started again at the same place, and frozen.
 
-    def __init__(self, *options: str, port: int | None = None) -> None:
+    :param configuration: makes it a Sentinel.
+    """
+
+    def __init__(self, *options: str, configuration: Path | None = None) -> None:
         require_redis()
-        port = port or free_port()
-        directory = tempfile.gettempdir()
-        command = ["redis-server", "--port", str(port), "--save", "", "--dir", directory, *options]
+        port = free_port()
+        if configuration is None:
+            command = ["redis-server", "--port", str(port), "--save", "", "--dir", tempfile.gettempdir(), *options]
+        else:
+            command = ["redis-server", str(configuration), "--sentinel", "--port", str(port), *options]
         super().__init__(command, port, {})
 
     @property

@@ -17,7 +17,8 @@ import pytest
 
 import webpy_socketio
 from webpy_socketio.errors import EventError
-from webpy_socketio.events import ALL_VALUES, EVENTS, ONE_VALUE, UNLIMITED, Event, Events
+from webpy_socketio.events import EVENTS, Event, Events
+from webpy_socketio.handlers import ALL_VALUES, ONE_VALUE, UNLIMITED
 from webpy_socketio.testing import TestServer
 
 NO_ARGUMENT = ["on_connect", "on_disconnect", "on_finish"]
@@ -716,3 +717,39 @@ def test_statements_of_an_interactive_session(events: Events) -> None:
     for statement in (ONE, TWO):
         exec(compile(statement, "<stdin>", "exec"), scope)
     assert names(events.on_message) == ["one", "two"]
+
+
+# Events of other processes
+
+
+def test_server_side_events(events: Events) -> None:
+    function = lambda *args: None  # noqa: E731
+    assert events.on_server_side_event("refresh")(function) is function
+    events.on_server_side_event("refresh", namespace="/chat")(lambda: None)
+    events.on_server_side_event("refresh", namespace=re.compile("/game-.*"))(lambda: None)
+    for namespace, count in (("/", 1), ("/chat", 1), ("/game-1", 1), ("/other", 0)):
+        assert len(events.server_side_handlers(namespace, "refresh")) == count
+    assert events.server_side_handlers("/", "unknown") == events.server_side_handlers("/", ["refresh"]) == []
+    # They make no namespace exist for clients, but a process listens to others for it.
+    assert not events.declares("/chat")
+    assert events.namespaces() == {"/", "/chat"}
+
+
+def test_server_side_handlers_take_the_arguments_only(events: Events) -> None:
+    events.on_server_side_event("move")(lambda x, y=0: None)
+    (handler,) = events.server_side_handlers("/", "move")
+    assert (handler.fewest, handler.most) == (1, 2)
+    for name in ("connect", None):
+        with pytest.raises(EventError, match="needs the name of an event"):
+            events.on_server_side_event(name)  # type: ignore[arg-type]
+    with pytest.raises(EventError, match="not awaited or iterated"):
+        events.on_server_side_event("move")(awaited)
+    with pytest.raises(EventError, match="a slash"):
+        events.on_server_side_event("move", namespace="chat")(lambda: None)
+
+
+def test_server_side_handlers_of_a_module_that_is_loaded_again(project: Project, events: Events) -> None:
+    project.write('@events.on_server_side_event("refresh")\ndef refresh(): pass\n')
+    project.load()
+    project.load()
+    assert len(events.server_side_handlers("/", "refresh")) == 1

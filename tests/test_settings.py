@@ -33,6 +33,7 @@ COUNTS = [
     "max_namespaces",
     "max_recovery_bytes",
     "max_recovery_clients",
+    "max_redis_backlog",
 ]
 SWITCHES = ["allow_upgrades", "cors_credentials", "recovery", "proxy_protocol", "health", "metrics"]
 
@@ -482,11 +483,26 @@ def test_every_kind_of_option_is_tried() -> None:
         "cookie",
         "metrics_token",
         "log_format",
+        "redis_url",
+        "redis_key",
         "overflow",
         *PATHS,
         "fd",
     }
     assert tried | {"compression_threshold", "message_log_format"} == set(FIELDS)
+
+
+def test_redis() -> None:
+    for nothing in (None, "", "None"):
+        assert read("redis_url", nothing) is None
+    assert read("redis_url", "redis://127.0.0.1") == "redis://127.0.0.1"
+    assert read("redis_key", "chat") == "chat"
+
+
+@pytest.mark.parametrize("value", ["", None, 1])
+def test_bad_redis_key(value: Any) -> None:
+    with pytest.raises(SettingsError, match="redis_key"):
+        load_settings({"redis_key": value})
 
 
 @pytest.mark.parametrize(("value", "clients"), [("3-4", ("3-4",)), ("1-2, 3-4", ("1-2", "3-4")), (["1-2"], ("1-2",))])

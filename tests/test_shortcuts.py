@@ -7,7 +7,18 @@ from typing import Any
 
 import pytest
 
-from webpy_socketio import EventError, NoSocket, UnsendableValue, broadcast, broadcast_channel, send, to
+from webpy_socketio import (
+    EventError,
+    NoSocket,
+    UnsendableValue,
+    broadcast,
+    broadcast_channel,
+    channels,
+    send,
+    server_side_call,
+    server_side_emit,
+    to,
+)
 from webpy_socketio.events import Events
 from webpy_socketio.shortcuts import set_current
 from webpy_socketio.testing import TestClient, TestServer
@@ -94,3 +105,42 @@ def test_names_that_are_none(server: TestServer, name: Any) -> None:
 def test_what_cannot_be_sent_fails_even_if_nobody_is_there(server: TestServer) -> None:
     with pytest.raises(UnsendableValue):
         broadcast(object())
+
+
+def test_channels_that_are_followed(server: TestServer) -> None:
+    joined(server, "room-1")
+    joined(server, "room-1")
+    joined(server, "room-2")
+    joined(server, "room-3", "/chat")
+    assert sorted(channels()) == ["room-1", "room-2"]
+    assert channels("/chat") == ["room-3"]
+    assert channels("/nowhere") == []
+
+
+def test_a_process_that_is_alone_has_nobody_to_ask(server: TestServer) -> None:
+    server_side_emit("refresh", {"a": 1})
+    assert server_side_call("refresh") == []
+    for value in (b"1", {1}, float("nan")):
+        with pytest.raises(UnsendableValue):
+            server_side_emit("refresh", value)
+        with pytest.raises(UnsendableValue):
+            server_side_call("refresh", value)
+
+
+def test_what_processes_cannot_be_asked(server: TestServer) -> None:
+    for name in ("connect", None):
+        with pytest.raises(EventError):
+            server_side_emit(name)  # type: ignore[arg-type]
+        with pytest.raises(EventError):
+            server_side_call(name)  # type: ignore[arg-type]
+    with pytest.raises(EventError):
+        server_side_call("refresh", timeout="long")  # type: ignore[arg-type]
+    for ask in (channels, lambda namespace: server_side_emit("refresh", namespace=namespace)):
+        with pytest.raises(EventError):
+            ask("chat")
+
+
+def test_without_a_server_nobody_can_be_asked() -> None:
+    for ask in (channels, lambda: server_side_emit("refresh"), lambda: server_side_call("refresh")):
+        with pytest.raises(NoSocket):
+            ask()

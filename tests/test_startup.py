@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import web
 
-from webpy_socketio import SettingsError
+from webpy_socketio import SettingsError, startup
 from webpy_socketio.shortcuts import current
 from webpy_socketio.startup import read_settings, start_node
 
@@ -62,3 +62,33 @@ def test_the_node_that_was_started_last_is_the_current_one() -> None:
     assert running.door.hub is running.node.hub
     running.stop(1.0)
     assert current() is None
+
+
+# Redis
+
+
+def test_without_a_url_there_is_only_this_process() -> None:
+    running = start_node(read_settings({}))
+    assert running.node.services.backplane.is_alone
+    running.stop(0)
+
+
+def test_redis_needs_the_patches() -> None:
+    with pytest.raises(SettingsError, match=r"redis_url needs gevent's patches.*monkey\.patch_all\(\)"):
+        start_node(read_settings({"redis_url": "redis://127.0.0.1"}))
+
+
+@pytest.mark.parametrize("missing", ["redis", "msgpack"])
+def test_redis_needs_its_packages(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    monkeypatch.setattr(startup, "are_sockets_patched", lambda: True)
+    for name in [name for name in sys.modules if name.startswith(("webpy_socketio.backplane.", missing + "."))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(SettingsError, match=rf'needs {missing}, .*pip install "webpy-socketio\[redis\]"'):
+        start_node(read_settings({"redis_url": "redis://127.0.0.1"}))
+
+
+def test_a_url_that_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(startup, "are_sockets_patched", lambda: True)
+    with pytest.raises(SettingsError, match="option redis_url"):
+        start_node(read_settings({"redis_url": "127.0.0.1"}))

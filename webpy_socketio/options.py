@@ -106,6 +106,13 @@ def as_optional_text(value: Any) -> str | None:
     return None if value is None or value in ("", "None") else as_text(value)
 
 
+def as_filled_text(value: Any) -> str:
+    """A text that is not empty."""
+    if not isinstance(value, str) or not value:
+        raise ValueError("must be text, and not empty")
+    return value
+
+
 def as_names(value: Any) -> tuple[str, ...]:
     """Names, also as one text with commas between them."""
     if isinstance(value, str):

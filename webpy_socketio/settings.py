@@ -20,6 +20,7 @@ from .options import (
     TRANSPORTS,
     as_count,
     as_descriptor,
+    as_filled_text,
     as_log_format,
     as_optional_text,
     as_origins,
@@ -135,7 +136,7 @@ class Settings:
     #: "redis+sentinel://host:26379,host:26379/name", "redis+cluster://host:6379"; None if there is only this process.
     redis_url: str | None = _option(None, as_optional_text)
     #: What the names of Redis' channels begin with: processes with different ones do not hear each other.
-    redis_key: str = _option("socket.io", as_text)
+    redis_key: str = _option("socket.io", as_filled_text)
     #: Seconds within which Redis, and other processes that are asked something, have to answer.
     redis_timeout: float = _option(5.0, as_seconds)
     #: Bytes for other processes that may wait while Redis is away; beyond, they are dropped.

@@ -95,13 +95,13 @@ class Bus:
 
     def hold(self, channels: Iterable[bytes]) -> None:
         """Listen to channels; see :meth:`Subscriber.hold`."""
-        self._subscriber.hold(channels)
-        self._call()
+        if self._subscriber.hold(channels):
+            self._call()
 
     def release(self, channels: Iterable[bytes]) -> None:
         """Listen to channels no longer; see :meth:`Subscriber.release`."""
-        self._subscriber.release(channels)
-        self._call()
+        if self._subscriber.release(channels):
+            self._call()
 
     def hears(self, channel: bytes) -> bool:
         """Whether a channel is listened to."""

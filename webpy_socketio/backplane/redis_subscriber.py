@@ -41,15 +41,19 @@ class Subscriber:
         self._waiters: list[Waiter] = []
         self._is_stale = False
 
-    def hold(self, channels: Iterable[bytes]) -> None:
-        """Listen to channels until they are released as often as they were held; takes effect at the next message."""
-        self._wanted.update(channels)
-        self._is_stale = True
+    def hold(self, channels: Iterable[bytes]) -> bool:
+        """Listen to channels until they are released as often as they were held.
 
-    def release(self, channels: Iterable[bytes]) -> None:
-        """Listen to channels no longer, unless somebody else holds them."""
+        Tells whether the next message has to come soon: Redis is asked for them after that.
+        """
+        self._wanted.update(channels)
+        return self._changed()
+
+    def release(self, channels: Iterable[bytes]) -> bool:
+        """Listen to channels no longer, unless somebody else holds them. Tells the same."""
         self._wanted.subtract(channels)
-        self._is_stale = True
+        self._wanted = +self._wanted
+        return self._changed()
 
     def hears(self, *channels: bytes) -> bool:
         """Whether Redis has confirmed that it sends what is published there."""
@@ -101,10 +105,13 @@ class Subscriber:
                 self._give_way()
         raise TimeoutError("nothing comes back that this process sends itself")
 
+    def _changed(self) -> bool:
+        was_stale, self._is_stale = self._is_stale, self._wanted.keys() != self._asked
+        return self._is_stale and not was_stale
+
     def _keep_up(self, connection: Connection) -> None:
         """Ask for what is wanted by now, and for nothing else."""
         self._is_stale = False
-        self._wanted = +self._wanted
         wanted = set(self._wanted)
         for command, channels in (("SUBSCRIBE", wanted - self._asked), ("UNSUBSCRIBE", self._asked - wanted)):
             if channels:
