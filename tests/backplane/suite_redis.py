@@ -396,3 +396,29 @@ def test_without_redis_everything_here_goes_on() -> None:
     backplane.stop_asking(question)
     assert not backplane.is_ready
     backplane.stop(0.1)
+
+
+def test_what_a_user_of_redis_has_to_be_allowed(there: Process, connection: Any) -> None:
+    commands = ["-@all", "+publish", "+psubscribe", "+subscribe", "+unsubscribe", "+pubsub|numsub"]
+    connection.execute_command(
+        "ACL", "SETUSER", "app", "on", ">pw", "resetchannels", "&socket.io*", "&socket.io#/*", *commands
+    )
+    process = Process(redis_url=URL.replace("//", "//app:pw@"))
+    member, other = process.member("a"), there.member("b")
+    process.backplane.publish(message())
+    wait_for(lambda: other.texts)
+    assert len(process.backplane.sockets(Selection())) == 2
+    assert member.texts == [as_text("hello")]
+    process.backplane.stop(1)
+
+
+def test_what_redis_refuses_is_told_and_counted(connection: Any, caplog: pytest.LogCaptureFixture) -> None:
+    commands = ["-@all", "+publish", "+psubscribe", "+subscribe", "+unsubscribe", "+pubsub|numsub"]
+    channels = ["&socket.io#/*", "&socket.io-*"]
+    connection.execute_command("ACL", "SETUSER", "mute", "on", ">pw", "resetchannels", *channels, *commands)
+    process = Process(redis_url=URL.replace("//", "//mute:pw@"))
+    connection.execute_command("ACL", "SETUSER", "mute", "-publish")
+    process.backplane.publish(message())
+    wait_for(lambda: process.counters.dropped_publishes == 1)
+    assert any("Redis refuses what is published" in record.getMessage() for record in caplog.records)
+    process.backplane.stop(1)
