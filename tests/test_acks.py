@@ -138,3 +138,37 @@ def test_closed(desk: AckDesk) -> None:
 @pytest.mark.parametrize(("args", "value"), [([], None), ([1], 1), ([[1]], [1]), ([None], None), ([1, 2], [1, 2])])
 def test_value_of_an_answer(args: list[Any], value: Any) -> None:
     assert answer_value(args) == value
+
+
+# Answers from other processes
+
+
+def test_a_ballot_waits_for_reports_and_for_the_answers_they_announce() -> None:
+    done: list[bool] = []
+    ballot = Ballot(lambda: done.append(True))
+    ballot.expect_reports(2)
+    ballot.expect(["a"])
+    ballot.answer("a", ["mine"])
+    ballot.report(0)
+    assert (done, ballot.unreported, ballot.missing) == ([], 1, 0)
+    ballot.report(2)
+    ballot.answer_from_elsewhere("x")
+    assert (done, ballot.unreported, ballot.missing) == ([], 0, 1)
+    ballot.answer_from_elsewhere(None)
+    assert (done, ballot.answers, ballot.missing) == ([True], ["mine", "x", None], 0)
+
+
+def test_an_answer_may_overtake_the_report() -> None:
+    done: list[bool] = []
+    ballot = Ballot(lambda: done.append(True))
+    ballot.expect_reports(1)
+    ballot.answer_from_elsewhere("x")
+    assert (done, ballot.missing) == ([], 0)
+    ballot.report(1)
+    assert (done, ballot.answers) == ([True], ["x"])
+
+
+def test_a_report_that_nobody_waits_for_changes_nothing() -> None:
+    ballot = Ballot(lambda: None)
+    ballot.report(5)
+    assert (ballot.missing, ballot.unreported) == (0, 0)

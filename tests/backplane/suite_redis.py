@@ -422,3 +422,28 @@ def test_what_redis_refuses_is_told_and_counted(connection: Any, caplog: pytest.
     wait_for(lambda: process.counters.dropped_publishes == 1)
     assert any("Redis refuses what is published" in record.getMessage() for record in caplog.records)
     process.backplane.stop(1)
+
+
+def test_whoever_cannot_publish_goes_on_listening(there: Process, connection: Any) -> None:
+    process = Process(redis_timeout=0.1)
+    process.backplane._bus._is_publishing = False  # so that nothing of its own comes back
+    member = process.member("a")
+    before = process.counters.redis_reconnects
+    wait_for(lambda: not process.backplane.is_ready)
+    there.backplane._runner.waiter().wait(0.3)
+    there.backplane.publish(message())
+    wait_for(lambda: member.texts)
+    assert process.counters.redis_reconnects == before
+    process.backplane._bus._is_publishing = True
+    wait_for(lambda: process.backplane.is_ready)
+    process.backplane.stop(1)
+
+
+def test_a_connection_that_is_deaf_is_made_anew(here: Process) -> None:
+    process = Process(redis_timeout=0.1)
+    process.backplane._bus._echo = b"socket.io-somewhere-else"
+    wait_for(lambda: not process.backplane.is_ready)
+    wait_for(lambda: process.counters.redis_reconnects)
+    process.backplane._bus._echo = process.backplane._names.echo
+    wait_for(lambda: process.backplane.is_ready)
+    process.backplane.stop(1)

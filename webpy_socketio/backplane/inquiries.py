@@ -165,9 +165,10 @@ class Inquiries:
 
     def _others(self, namespace: str) -> int | None:
         """How many other processes will answer; None if nobody can tell."""
-        requests = self._names.request(namespace)
-        if not self._bus.is_ready or not self._bus.wait_for(self._names.my_responses(namespace), self._seconds):
+        requests, responses = self._names.request(namespace), self._names.my_responses(namespace)
+        is_among_them = self._bus.holds(requests)
+        channels = (*responses, requests) if is_among_them else responses
+        if not self._bus.is_ready or not self._bus.wait_for(channels, self._seconds):
             return None
-        is_among_them = self._bus.hears(requests)
         count = self._bus.count(requests)
         return None if count is None else max(0, count - is_among_them)

@@ -103,9 +103,9 @@ class Bus:
         if self._subscriber.release(channels):
             self._call()
 
-    def hears(self, channel: bytes) -> bool:
-        """Whether a channel is listened to."""
-        return self._subscriber.hears(channel)
+    def holds(self, channel: bytes) -> bool:
+        """Whether a channel is to be listened to."""
+        return self._subscriber.holds(channel)
 
     def wait_for(self, channels: Iterable[bytes], seconds: float) -> bool:
         """Wait until channels are listened to; tell whether they are in time."""

@@ -28,7 +28,7 @@ DEFAULT_PORTS = {"sentinel": 26379, "cluster": 6379}
 EXAMPLE = "one is written like 'redis://:password@127.0.0.1:6379'"
 #: What may go wrong with a connection.
 TROUBLE = (redis.RedisError, OSError)
-Refusal = redis.ResponseError
+Refusal, Silence = redis.ResponseError, redis.TimeoutError
 
 
 class Connection(Protocol):
@@ -40,7 +40,7 @@ class Connection(Protocol):
     def pack_commands(self, commands: Any) -> Any: ...
     def send_packed_command(self, command: Any, check_health: bool = True) -> None: ...
     def can_read(self, timeout: float = 0) -> bool: ...
-    def read_response(self, disable_decoding: bool = False) -> Any: ...
+    def read_response(self, disable_decoding: bool = False, *, disconnect_on_error: bool = True) -> Any: ...
 
 
 class Dial:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from ..runner import Runner, Waiter
-from .redis_dial import Connection, Dial
+from .redis_dial import Connection, Dial, Silence
 
 #: Messages after which others have their turn, although there may be more to read.
 MANY = 50
@@ -24,7 +24,8 @@ class Subscriber:
 
     :param pattern: what it listens to all the time.
     :param receive: called with each message; must not raise, nor wait.
-    :param is_deaf: tells whether the connection has to be given up although it looks alive.
+    :param is_deaf: tells whether the connection has to be given up although it looks alive; nothing may have come for
+        as long as the connection's own timeout.
     """
 
     def __init__(
@@ -59,6 +60,10 @@ class Subscriber:
         """Whether Redis has confirmed that it sends what is published there."""
         return self._confirmed.issuperset(channels)
 
+    def holds(self, channel: bytes) -> bool:
+        """Whether somebody holds a channel."""
+        return channel in self._wanted
+
     def wait_for(self, channels: Iterable[bytes], seconds: float) -> bool:
         """Wait until that is so; tell whether it is in time."""
         until = self._runner.now() + seconds
@@ -88,7 +93,10 @@ class Subscriber:
     def _listen(self, connection: Connection, connected: Callable[[], None]) -> None:
         is_new, count = True, 0
         while not self._is_deaf():
-            kind, *what = connection.read_response(disable_decoding=True)
+            try:
+                kind, *what = connection.read_response(disable_decoding=True, disconnect_on_error=False)
+            except Silence:
+                continue
             if kind == b"pmessage":
                 self._receive(what[1], what[2])
             elif kind == b"message":
