@@ -30,7 +30,18 @@ class RedisServer(Server):
         require_redis()
         port = free_port()
         if configuration is None:
-            command = ["redis-server", "--port", str(port), "--save", "", "--dir", tempfile.gettempdir(), *options]
+            command = [
+                "redis-server",
+                "--bind",
+                "127.0.0.1",
+                "--port",
+                str(port),
+                "--save",
+                "",
+                "--dir",
+                tempfile.gettempdir(),
+                *options,
+            ]
         else:
             command = ["redis-server", str(configuration), "--sentinel", "--port", str(port), *options]
         super().__init__(command, port, {})
