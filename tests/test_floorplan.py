@@ -9,7 +9,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parent.parent / "webpy_socketio"
 
 RANKS = {
-    "errors": 0, "reasons": 0, "options": 0, "overflow": 0,
+    "errors": 0, "reasons": 0, "options": 0, "overflow": 0, "origin_rules": 0,
     "settings": 1, "logs": 1, "metrics": 1, "identifiers": 1,
     "hints": 2, "patches": 2,
     "wire.packets": 10, "wire.messages": 10, "wire.proxy_protocol": 10,
