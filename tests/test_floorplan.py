@@ -12,7 +12,7 @@ RANKS = {
     "errors": 0, "reasons": 0, "options": 0, "overflow": 0, "origin_rules": 0,
     "settings": 1, "logs": 1, "metrics": 1, "identifiers": 1,
     "hints": 2, "patches": 2,
-    "wire.packets": 10, "wire.messages": 10, "wire.proxy_protocol": 10,
+    "wire.packets": 10, "wire.messages": 10, "wire.proxy_protocol": 10, "wire.forwarded_elements": 10,
     "wire.values": 11, "wire.jsonp": 11,
     "wire.frames": 11, "wire.engine_v4": 12, "wire.engine_v3": 12,
     "wire.socketio": 12, "wire.engine_v2": 13,

@@ -55,7 +55,7 @@ class Door:
         self._origins = Origins(hub.settings)
         self._polls = Polls(hub, self._origins)
         #: What makes something of trusted proxies' headers, if there are any.
-        self.forwarded = Forwarded(hub.settings.trusted_proxies) if hub.settings.trusted_proxies else None
+        self.forwarded = Forwarded(hub.settings) if hub.settings.trusted_proxies else None
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """The door as a WSGI application of its own, to be mounted where Socket.IO shall answer."""
