@@ -15,7 +15,6 @@ from webpy_socketio.origin_rules import OriginRule
 from webpy_socketio.origins import METHODS, Origins
 from webpy_socketio.settings import load_settings
 
-
 VARY = ("Vary", "Origin")
 PREFLIGHT = [("Access-Control-Allow-Methods", METHODS), ("Access-Control-Max-Age", "7200")]
 

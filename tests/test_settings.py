@@ -384,17 +384,6 @@ def test_bad_origins(value: Any, problem: str) -> None:
         load_settings({"cors_origins": value})
 
 
-@pytest.mark.parametrize("value", ["io", "__Host-io", "a.b_c~d", "", None])
-def test_cookie(value: Any) -> None:
-    assert read("cookie", value) == (value or None)
-
-
-@pytest.mark.parametrize("value", ["a b", "a=b", "a;b", "a,b", "io\r\nX: y", "\xe9", '"io"', 1, b"io"])
-def test_bad_cookie(value: Any) -> None:
-    with pytest.raises(SettingsError, match="option cookie = "):
-        load_settings({"cookie": value})
-
-
 @pytest.mark.parametrize("value", ["Lax", "Strict", "None"])
 def test_cookie_samesite(value: str) -> None:
     assert read("cookie_samesite", value) == value
@@ -413,7 +402,7 @@ def test_forwarded_header(value: str) -> None:
 
 @pytest.mark.parametrize("value", ["x-real-ip", "", None, "forwarded,x-forwarded-for"])
 def test_bad_forwarded_header(value: Any) -> None:
-    with pytest.raises(SettingsError, match="option forwarded_header = .*choose from|must be text"):
+    with pytest.raises(SettingsError, match=r"option forwarded_header = .*(choose from|must be text)"):
         load_settings({"forwarded_header": value})
 
 
@@ -444,14 +433,16 @@ def test_bad_log_formats(value: Any) -> None:
         load_settings({"log_format": value})
 
 
-@pytest.mark.parametrize(("value", "cookie"), [("io", "io"), (None, None), ("", None), ("None", None)])
+@pytest.mark.parametrize(
+    ("value", "cookie"), [("io", "io"), ("a.b_c~d", "a.b_c~d"), (None, None), ("", None), ("None", None)]
+)
 def test_cookie(value: Any, cookie: str | None) -> None:
     assert read("cookie", value) == cookie
 
 
-@pytest.mark.parametrize("value", [1, False, b"io"])
+@pytest.mark.parametrize("value", [1, False, b"io", "a b", "a=b", "a;b", "a,b", "io\r\nX: y", "\xe9", '"io"'])
 def test_bad_cookie(value: Any) -> None:
-    with pytest.raises(SettingsError):
+    with pytest.raises(SettingsError, match="option cookie = "):
         load_settings({"cookie": value})
 
 

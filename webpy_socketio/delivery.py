@@ -12,6 +12,7 @@ from .events import Events
 from .history import History
 from .metrics import Counters
 from .overflows import Overflows
+from .web_sessions import WebSessions
 from .wire.prepared import Prepared
 from .wire.socketio import encode_event
 
@@ -31,6 +32,7 @@ class Delivery:
         counters: Counters,
         overflows: Overflows,
         history: History | None,
+        web_sessions: WebSessions,
         now: Callable[[], float],
     ) -> None:
         self._namespaces: dict[str, Membership] = {}
@@ -40,6 +42,7 @@ class Delivery:
         self._counters = counters
         self._overflows = overflows
         self._history = history
+        self._web_sessions = web_sessions
         self._now = now
 
     def membership(self, namespace: str) -> Membership:
@@ -132,6 +135,10 @@ class Delivery:
         """Put the sockets here that are meant out of the namespace."""
         for member in self._select(selection):
             member.disconnect()
+
+    def log_out(self, web_session: str) -> bool:
+        """End the connections here of a web session, given by its private channel; tells whether there are any."""
+        return self._web_sessions.log_out(web_session)
 
     def _ask(self, envelope: Envelope, ballot: Ballot, ack_id: int) -> None:
         selection, data, _ = envelope

@@ -6,12 +6,15 @@ name, whether or not the socket is there: else a stranger could wait for what is
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 import secrets
 
 #: What every id begins with. Ids have the letters and the length of those of Node's server.
 MARK = "-_"
 RANDOM_BYTES = 13
+DIGEST_LETTERS = 18  # as many as those bytes have
 # Clients 1.x and 2.x make up the id of a namespace's socket by themselves: "/chat#" and the id of the connection.
 PRIVATE = re.compile(r"(?:/.*#)?-_[A-Za-z0-9_-]{18}", re.DOTALL)
 
@@ -19,6 +22,15 @@ PRIVATE = re.compile(r"(?:/.*#)?-_[A-Za-z0-9_-]{18}", re.DOTALL)
 def new_id() -> str:
     """Return an id that nobody can guess: 20 characters with 104 random bits."""
     return MARK + secrets.token_urlsafe(RANDOM_BYTES)
+
+
+def private_channel(web_session_id: str) -> str:
+    """Return the name of the private channel of a web session.
+
+    It tells nothing of the id, which is a secret of its user's and has no business where names of channels go.
+    """
+    digest = hashlib.sha256(web_session_id.encode("utf-8", "surrogatepass")).digest()
+    return MARK + base64.urlsafe_b64encode(digest)[:DIGEST_LETTERS].decode()
 
 
 def is_private(name: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from .acks import AckDesk
 from .backplane.contract import Backplane
+from .conversation import Conversation
 from .delivery import Delivery
 from .engine.deadlines import Deadlines
 from .engine.session import Session
@@ -23,6 +24,7 @@ from .recovery import Recovery
 from .runner import Runner, Scope
 from .services import Services
 from .settings import Settings
+from .web_sessions import WebSessions
 
 
 class Node:
@@ -34,7 +36,12 @@ class Node:
         recovery = _recovery(settings, deadlines) if settings.recovery else None
         history = None if recovery is None else recovery.history
         overflows = Overflows(settings, events.overflow_rules, runner)
-        delivery = Delivery(settings.max_attachments, events, desk, counters, overflows, history, runner.now)
+        web_sessions = WebSessions()
+        delivery = Delivery(
+            settings.max_attachments, events, desk, counters, overflows, history, web_sessions, runner.now
+        )
+        ending: weakref.WeakSet[Conversation] = weakref.WeakSet()
+        self.hub = Hub(settings, runner, deadlines, counters, self._converse, ending)
         self.services = Services(
             settings,
             events,
@@ -47,10 +54,11 @@ class Node:
             desk,
             recovery,
             overflows,
-            weakref.WeakSet(),
+            ending,
+            web_sessions,
+            self.hub.close,
         )
         self._namespaces = Namespaces(self.services)
-        self.hub = Hub(settings, runner, deadlines, counters, self._converse, self.services.ending)
         backplane.start(delivery)
 
     def drain(self, longest: float = math.inf) -> None:
