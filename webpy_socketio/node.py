@@ -56,7 +56,7 @@ class Node:
             overflows,
             ending,
             web_sessions,
-            self.hub.close,
+            self.hub.expel,
         )
         self._namespaces = Namespaces(self.services)
         backplane.start(delivery)

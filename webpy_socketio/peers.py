@@ -228,7 +228,7 @@ class Peer(Conversation):
         # The handlers of one socket's end may run at once, and put out another.
         for socket in filter(self._is_current, sockets):
             socket.put_out(LOGGED_OUT)
-        self._services.close(self.session, LOGGED_OUT)
+        self._services.expel(self.session, LOGGED_OUT)
 
     def _end(self, name: str, reason: Reason) -> None:
         socket, namespace = self._sockets.pop(name)

@@ -42,5 +42,5 @@ class Services:
     #: Conversations that may still run handlers although their connection is over.
     ending: weakref.WeakSet[Conversation]
     web_sessions: WebSessions
-    #: Ends a session once its client has taken what was sent before.
-    close: Callable[[Session, Reason], None]
+    #: Hears nothing more from a client, and ends its session once it has taken what was sent before.
+    expel: Callable[[Session, Reason], None]

@@ -125,6 +125,32 @@ def test_a_websocket_is_closed_with_the_code_after_the_goodbyes(server: Server, 
         assert json.loads(str(websocket.recv(5))[2:])["pid"] != pid
 
 
+@pytest.mark.parametrize("obeys", [True, False])
+def test_in_the_middle_of_an_upgrade_the_goodbye_still_arrives(obeys: bool) -> None:
+    with serve("login", upgrade_timeout=0.5) as server, requests.Session() as browser:
+        browser.post(server.url + "/login", timeout=5)
+        sid = json.loads(browser.get(server.url + OPEN + "polling", timeout=5).text[1:])["sid"]
+        query = f"&sid={sid}"
+        browser.post(server.url + OPEN + "polling" + query, "40", timeout=5)
+        browser.get(server.url + OPEN + "polling" + query, timeout=5)
+        url = server.url.replace("http", "ws") + OPEN + "websocket" + query
+        with connect_websocket(url, proxy=None) as websocket:
+            websocket.send("2probe")
+            assert websocket.recv(5) == "3probe"
+            assert log_out(server, browser) == "ok"
+            websocket.send("5")
+            assert websocket.recv(5) == "41"
+            if obeys:
+                websocket.close()
+            else:
+                websocket.send("40")  # it would come in again
+                with pytest.raises(ConnectionClosed) as closed:
+                    websocket.recv(5)
+                assert closed.value.rcvd is not None and closed.value.rcvd.code == 4102
+        assert [what for what, *_ in noted(server)] == ["connect", "disconnect"]
+        assert "Traceback" not in server.log
+
+
 @pytest.mark.parametrize("transport", ["polling", "websocket"])
 def test_a_session_that_begins_with_the_handshake(server: Server, transport: str) -> None:
     before = len(noted(server))
