@@ -40,6 +40,8 @@ CROWD = 10_000
 NOTICEABLE = 0.05
 #: Seconds that a stopping server lets handlers finish before their client is told, so that it still gets their answers.
 LAST_ANSWERS = 0.5
+#: Seconds that a client has after that to take what was sent before: one that reads at all needs less.
+LAST_WORDS = 3.0
 #: Makes the conversation that a new session carries.
 Converse = Callable[[Session, "dict[str, Any]", "Scope | None"], Conversation]
 
@@ -237,6 +239,7 @@ class Hub:
 
     def _say_goodbye(self, session: Session) -> None:
         if session.is_backed_up:
+            self.deadlines.add(self.runner.now() + LAST_WORDS, self._give_up, weakref.ref(session))
             self.close(session, SERVER_SHUTDOWN)
         else:
             self.end(session, SERVER_SHUTDOWN)
