@@ -185,10 +185,10 @@ class Hub:
         One that is changing over to WebSocket has the time for that, or it would miss what it was sent before: it lost
         the one transport while it gave up the other.
         """
-        session.is_refused = True
         if session.candidate is None:
             self.close(session, reason)
             return
+        session.is_refused = True
 
         def insist(reference: weakref.ref[Session], now: float) -> None:
             late = reference()

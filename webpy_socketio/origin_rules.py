@@ -78,9 +78,8 @@ class OriginRules:
         self.functions = [rule for rule in rules if not isinstance(rule, (str, re.Pattern))]
         #: Whether every origin is allowed.
         self.allow_all = ALL in self._exact
-
-    def __bool__(self) -> bool:
-        return bool(self._exact or self._patterns or self.functions)
+        #: Whether there is no rule at all.
+        self.is_empty = not rules
 
     def declare(self, origin: str) -> bool:
         """Whether an origin is allowed without a function having been asked."""
@@ -93,7 +92,7 @@ class OriginRules:
 def _normal(origin: str) -> str:
     """An origin as browsers write it (RFC 6454, section 6.2)."""
     origin = origin.removesuffix("/").lower()
-    return origin.removesuffix(DEFAULT_PORTS.get(origin.partition(":")[0], "/"))
+    return origin.removesuffix(DEFAULT_PORTS.get(origin.partition(":")[0], ""))
 
 
 def _wildcard(text: str) -> re.Pattern[str]:

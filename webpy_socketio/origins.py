@@ -58,7 +58,7 @@ class Origins:
 
     def headers(self, environ: Mapping[str, Any]) -> Headers:
         """The headers that every answer needs, so that a declared origin's page may read it."""
-        if not self._rules:
+        if self._rules.is_empty:
             return []
         if self._rules.allow_all and not self._credentials:
             return [("Access-Control-Allow-Origin", "*")]
@@ -72,7 +72,7 @@ class Origins:
 
     def preflight(self, environ: dict[str, Any]) -> Headers | None:
         """The headers that answer a browser's question in advance; None if no origin was declared."""
-        if not self._rules:
+        if self._rules.is_empty:
             return None
         origin = environ.get("HTTP_ORIGIN")
         if origin is not None and self.is_legal(environ) and not self._rules.declare(origin):
