@@ -13,7 +13,6 @@ import gevent
 from gevent.pywsgi import WSGIServer
 from gevent.socket import socket as gevent_socket
 
-from .certificates import choose_context
 from .crew import Crew, take_place
 from .doors import DOOR
 from .engineio import EngineIO
@@ -24,7 +23,7 @@ from .front import Front
 from .handler import SocketIOHandler
 from .listeners import UNIX, SocketFile, check_listening, choose_listener, explain, inherit, name_unix
 from .logs import logger
-from .server_options import check_proxies, check_workers, sort_options
+from .server_options import check_proxies, check_workers, encryption, sort_options
 from .startup import check_patched, read_settings, start_node
 from .transports.colleagues import Colleagues
 from .transports.probe import NAME as PROBE
@@ -66,18 +65,12 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
         if self._place is not None:
             listener = self._place.listener
             settings = replace(settings, workers=1, worker_dir=self._place.directory)
+        elif listener is None:
+            listener = choose_listener(settings, os.environ)
         self._settings = settings
         #: The other workers, once this one serves.
         self.colleagues: Colleagues | None = None
-        context = choose_context(settings, server_options.pop("ssl_context", None))
-        if context is not None and (settings.workers > 1 or settings.worker_dir):
-            raise SettingsError(
-                "a connection that is encrypted cannot change its worker: leave TLS to a proxy, like nginx"
-            )
-        if context is not None:
-            server_options["ssl_context"] = context
-        if listener is None:
-            listener = choose_listener(settings, os.environ)
+        server_options |= encryption(settings, server_options.pop("ssl_context", None))
         super().__init__(listener, application, **server_options)
         self._running = start_node(settings)
         self._forwarded = self._running.door.forwarded

@@ -9,7 +9,7 @@ from typing import Any
 
 from gevent.pywsgi import WSGIServer
 
-from .certificates import IN_CONTEXT
+from .certificates import IN_CONTEXT, choose_context
 from .errors import SettingsError
 from .identifiers import LABELS
 from .settings import Settings
@@ -44,6 +44,19 @@ def check_workers(settings: Settings) -> None:
             f"workers = {settings.workers}: send and broadcast would reach the clients of one process only; "
             "set redis_url, by which they reach all"
         )
+
+
+def encryption(settings: Settings, context: Any) -> dict[str, Any]:
+    """What gevent's server has to be given to encrypt, if it shall. Raises SettingsError if that cannot be.
+
+    :param context: an ssl.SSLContext, if the application made one.
+    """
+    context = choose_context(settings, context)
+    if context is None:
+        return {}
+    if settings.workers > 1 or settings.worker_dir is not None:
+        raise SettingsError("an encrypted connection cannot change its worker: leave TLS to a proxy, like nginx")
+    return {"ssl_context": context}
 
 
 def sort_options(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
