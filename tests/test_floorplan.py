@@ -74,7 +74,8 @@ PACKAGES = {"wire", "engine", "backplane", "transports", "doctor"}
 MAY_USE_GEVENT = {"transports.streams", "transports.workers", "transports.polling", "transports.websocket",
                   "transports.requests", "transports.tls", "transports.clock", "transports.probe",
                   "transports.borrowed", "transports.watch", "transports.colleagues", "patches", "certificates",
-                  "farewell", "crew", "handler", "front", "server_options", "server", "gunicorn_server", "worker"}  # fmt: skip
+                  "farewell", "crew", "handler", "front", "server_options", "server", "gunicorn_server",
+                  "worker"}  # fmt: skip
 LONGEST_MODULE = 350
 LONGEST_FUNCTION = 40
 
