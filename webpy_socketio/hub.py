@@ -68,6 +68,8 @@ class Hub:
         self.deadlines = deadlines
         self.counters = counters
         self.draining = False
+        #: What the ids of sessions carry, where there are several workers.
+        self.label = ""
         #: What the operator is to be told once.
         self.hints = Hints()
         self._converse = converse
@@ -92,7 +94,7 @@ class Hub:
         :param scope: what surrounds the client's handlers.
         """
         now = self.runner.now()
-        session = Session(new_id(), dialect, transport, self.settings, now)
+        session = Session(new_id(self.label), dialect, transport, self.settings, now)
         session.on_overflow = self._on_overflow
         session.peer = self._converse(session, request, scope)
         session.step(Step.OPEN)

@@ -37,9 +37,7 @@ class Node:
         history = None if recovery is None else recovery.history
         overflows = Overflows(settings, events.overflow_rules, runner)
         web_sessions = WebSessions()
-        delivery = Delivery(
-            settings.max_attachments, events, desk, counters, overflows, history, web_sessions, runner.now
-        )
+        delivery = Delivery(settings.max_attachments, events, desk, counters, overflows, history, web_sessions, runner)
         ending: weakref.WeakSet[Conversation] = weakref.WeakSet()
         self.hub = Hub(settings, runner, deadlines, counters, self._converse, ending)
         self.services = Services(
