@@ -78,7 +78,7 @@ class Front:
             raw.close()
             return
         handshake = Handshake(sock, address, done)
-        handshake.expire(self.hub.deadlines, self.hub.runner.now() + self._door.settings.connect_timeout)
+        handshake.expire(self.hub.deadlines, self.hub.runner.now() + self._door.settings.header_timeout)
         self._connections.add(handshake)
 
     def close(self) -> None:

@@ -61,6 +61,14 @@ class Hints:
                 "ping_interval and ping_timeout together",
             )
 
+    def crowded(self, address: str) -> None:
+        """A client was refused, as its address has as many connections as one may have."""
+        self._tell(
+            "crowded",
+            f"refused a client of {address}, which has its max_connections_per_address: if that is a proxy, name it in "
+            "trusted_proxies, so that its clients are counted",
+        )
+
     def _tell(self, name: str, text: str) -> None:
         if name not in self._told:
             self._told.add(name)

@@ -14,7 +14,7 @@ import orjson
 from .conversation import Conversation
 from .engine.deadlines import Deadlines
 from .engine.session import Session, State, Step
-from .errors import ClientError, PacketError, RuleBroken, TransportMisused
+from .errors import ClientError, LimitExceeded, PacketError, RuleBroken, TransportMisused
 from .hints import Hints
 from .identifiers import new_id
 from .logs import logger
@@ -27,6 +27,7 @@ from .reasons import (
     TRANSPORT_CLOSE,
     TRANSPORT_ERROR,
     Reason,
+    over_limit,
 )
 from .runner import Runner, Scope
 from .settings import Settings
@@ -38,6 +39,8 @@ from .wire.prepared import Prepared
 CROWD = 10_000
 #: Seconds; within less, all can be told at once.
 NOTICEABLE = 0.05
+#: What a conversation may raise of a message that ends its session.
+FAULTS = (RuleBroken, PacketError, LimitExceeded)
 #: Makes the conversation that a new session carries.
 Converse = Callable[[Session, "dict[str, Any]", "Scope | None"], Conversation]
 
@@ -69,6 +72,8 @@ class Hub:
         self._converse = converse
         self._ending = ending
         self._sessions: dict[str, Session] = {}
+        #: How many sessions are counted together, by what they have in common.
+        self.groups: dict[str, int] = {}
         self._on_overflow = self._note_overflow  # one for all sessions
 
     def __len__(self) -> int:
@@ -81,11 +86,19 @@ class Hub:
 
     # Sessions begin.
 
-    def open(self, dialect: Dialect, transport: str, request: dict[str, Any], scope: Scope | None) -> Session:
+    def open(
+        self,
+        dialect: Dialect,
+        transport: str,
+        request: dict[str, Any],
+        scope: Scope | None,
+        group: str | None = None,
+    ) -> Session:
         """Open a session for a client whose handshake was accepted; its first packet is :meth:`handshake`.
 
         :param request: the environ of the handshake, as handlers shall see it.
         :param scope: what surrounds the client's handlers.
+        :param group: with which others to count it in :attr:`groups`.
         """
         now = self.runner.now()
         session = Session(new_id(), dialect, transport, self.settings, now)
@@ -93,6 +106,9 @@ class Hub:
         session.peer = self._converse(session, request, scope)
         session.step(Step.OPEN)
         self._sessions[session.sid] = session
+        if group is not None:
+            session.group = group
+            self.groups[group] = self.groups.get(group, 0) + 1
         self.counters.opened += 1
         deadlines = self.deadlines
         deadlines.add(session.heartbeat.look_again(now), self._tick, weakref.ref(session))
@@ -150,21 +166,29 @@ class Hub:
         if session.state is State.OPEN and not session.is_refused:
             try:
                 session.peer.receive(message)
-            except (RuleBroken, PacketError) as error:
-                self._refuse(session, error)
+            except FAULTS as error:
+                self.refuse(session, error)
 
     def _hand_on(self, session: Session, message: str | bytes) -> None:
         try:
             session.peer.receive(message)
-        except (RuleBroken, PacketError) as error:
-            self._refuse(session, error)
+        except FAULTS as error:
+            self.refuse(session, error)
 
-    def _refuse(self, session: Session, error: ClientError) -> None:
+    def refuse(self, session: Session, error: ClientError) -> None:
         """End a session because of what its client said; what it had said before is handled, and answered, still."""
         logger.debug("%s: %s", session, error, extra=session.log_fields)
         session.is_refused = True
-        reason = PROTOCOL_VIOLATION if isinstance(error, RuleBroken) else PARSE_ERROR
+        if isinstance(error, LimitExceeded):
+            reason = self.exceeded(error.limit)
+        else:
+            reason = PROTOCOL_VIOLATION if isinstance(error, RuleBroken) else PARSE_ERROR
         session.peer.when_idle(lambda: self.close(session, reason))
+
+    def exceeded(self, limit: str) -> Reason:
+        """Count that a client went beyond a limit, the setting of this name; return the reason to end its session."""
+        self.counters.limited[limit] += 1
+        return over_limit(limit)
 
     # Sessions end.
 
@@ -180,9 +204,17 @@ class Hub:
         if self._sessions.pop(session.sid, None) is not None:
             session.end(reason)
             reason = session.reason or reason
+            self._leave_group(session)
             self._note_end(session, reason)
             self._part(session, reason)
             session.peer = session.carrier = session.wake = None  # they hold the session too
+
+    def _leave_group(self, session: Session) -> None:
+        group = session.group
+        if group is not None:
+            self.groups[group] -= 1
+            if not self.groups[group]:
+                del self.groups[group]
 
     def _note_end(self, session: Session, reason: Reason) -> None:
         self.counters.ended[str(reason)] += 1
@@ -266,6 +298,7 @@ class Hub:
     def _expect_join(self, reference: weakref.ref[Session], now: float) -> None:
         session = reference()
         if session is not None and session.is_open and not session.peer.joined:
+            self.counters.limited["connect_timeout"] += 1
             self.close(session, PROTOCOL_VIOLATION)
 
     def _dismiss(self, reference: weakref.ref[Session], now: float) -> None:
