@@ -728,11 +728,12 @@ def test_one_client_is_in_so_many_namespaces_only(events: Events) -> None:
     events.on_connect(namespace=re.compile("/n.*"))(lambda request, socket, context: None)
     client = server.client()
     assert [client.connect(f"/n{number}") for number in range(5)] == [True] * 3 + [False] * 2
-    assert client.refusals["/n3"] == {"message": "Too many namespaces"}
+    assert client.refusals["/n3"] == {"message": "max_namespaces: a client is in at most 3"}
     client.disconnect("/n0")
     assert client.connect("/n3")
     assert server.client().connect("/n4")
     assert client.connected
+    assert server.hub.counters.limited == {"max_namespaces": 2}
 
 
 def test_names_that_clients_make_up_are_bounded(events: Events) -> None:

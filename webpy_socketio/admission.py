@@ -44,6 +44,7 @@ class Admission:
         """
         hub = self._hub
         if self._most and len(hub) >= self._most:
+            hub.hints.full(self._most)
             raise self._refusal("max_connections", f"the server has its {self._most:,} clients", FULL)
         group = self._group(environ.get("REMOTE_ADDR") or "") if self._most_of_one else None
         if group is not None and hub.groups.get(group, 0) >= self._most_of_one:

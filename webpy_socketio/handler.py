@@ -37,7 +37,7 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
         super().__init__(sock, address, server)
         self._address = address
         self._seconds: float = server.door.settings.header_timeout
-        self._head_timeout = gevent.Timeout(self._seconds, too_slow())
+        self._head_timeout: Any = None
         self._is_first = True
         self._connection: Connection | None = None
         self._corked: list[bytes] | None = None
@@ -77,6 +77,7 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
     def handle_one_request(self) -> Any:
         """Read and answer one request; whose it is, if it comes by a proxy, is only known when it has been read."""
         self.client_address = self._address
+        self._head_timeout = gevent.Timeout(self._seconds, too_slow())
         try:
             return super().handle_one_request()
         finally:

@@ -61,6 +61,10 @@ class Hints:
                 "ping_interval and ping_timeout together",
             )
 
+    def full(self, most: int) -> None:
+        """A client was refused, as there are as many as there may be."""
+        self._tell("full", f"refused a client, as {most:,} are connected, the setting max_connections")
+
     def crowded(self, address: str) -> None:
         """A client was refused, as its address has as many connections as one may have."""
         self._tell(

@@ -120,7 +120,7 @@ class Settings:
     #: Acknowledgements that one client may owe to ``emit`` and ``call`` of its socket; 0 for no limit.
     max_pending_acks: int = _option(1_000, as_limit)
     #: Clients that may be connected; 0 for no limit.
-    max_connections: int = _option(50_000, as_limit)
+    max_connections: int = _option(15_000, as_limit)
     #: Of these, from one address, which in IPv6 is a network of 64 bits; 0 for no limit.
     max_connections_per_address: int = _option(1_000, as_limit)
     #: Characters in the name of a channel that a client subscribes to, or of a namespace that exists by a pattern.

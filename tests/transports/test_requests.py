@@ -15,13 +15,15 @@ from gevent.event import Event
 
 from tests.raw import get, make, post
 from webpy_socketio.engine.deadlines import Deadlines
+from webpy_socketio.metrics import Counters
 from webpy_socketio.transports import requests
+from webpy_socketio.transports.bodies import KEEP_ALIVE
 from webpy_socketio.transports.http import Request
 from webpy_socketio.transports.requests import HttpConnection, Response
 from webpy_socketio.transports.streams import KEY, Connection, Stream
 from webpy_socketio.transports.workers import Workers
 
-HEADER_TIMEOUT = 45.0
+HEADER_TIMEOUT = 20.0
 SID = "/socket.io/?sid=1"
 OURS = "/socket.io/?new=1"
 
@@ -38,7 +40,9 @@ class World:
         self.time = 0.0
         self.runner.now = lambda: self.time
         settings = SimpleNamespace(max_payload=1000, header_timeout=HEADER_TIMEOUT)
-        self.hub: Any = SimpleNamespace(runner=self.runner, settings=settings, deadlines=Deadlines())
+        self.hub: Any = SimpleNamespace(
+            runner=self.runner, settings=settings, deadlines=Deadlines(), counters=Counters()
+        )
         #: What was asked, and with which body.
         self.asked: list[tuple[str, str, bytes | None]] = []
         self.logged: list[tuple[str, int]] = []
@@ -347,18 +351,58 @@ def test_a_slow_head_is_not_waited_for(world: World) -> None:
     assert not world.is_closed
     world.pass_time(1)
     assert world.is_closed
+    assert world.receive().startswith(b"HTTP/1.1 408 Request Timeout")
+    assert world.hub.counters.limited == {"header_timeout": 1}
 
 
 def test_a_connection_may_rest_between_requests(world: World) -> None:
+    for _ in range(5):
+        world.send(get(SID))
+        world.pass_time(KEEP_ALIVE - 1)
+    assert world.bodies() == [b""] * 5
+    assert not world.is_closed
+
+
+def test_but_not_for_ever(world: World) -> None:
     world.send(get(SID))
-    world.pass_time(1000 * HEADER_TIMEOUT)
+    assert world.bodies() == [b""]
+    for _ in range(3):  # it is looked at now and then
+        world.pass_time(KEEP_ALIVE)
+    assert world.is_closed
+    assert world.client.recv(1) == b""
+
+
+def test_a_long_answer_is_no_rest(world: World) -> None:
+    go_on = Event()
+    world.door = lambda environ: lambda: answer(b"late" if go_on.wait(5) else b"")
     world.send(get(SID))
-    assert world.bodies() == [b"", b""]
+    for _ in range(5):
+        world.pass_time(KEEP_ALIVE)
+    go_on.set()
+    world.settle()
+    assert world.bodies() == [b"late"]
+    assert not world.is_closed
+
+
+def test_who_has_the_connection_may_rest(world: World) -> None:
+    taken: list[Stream] = []
+
+    def switch(environ: dict[str, Any]) -> Response:
+        environ[KEY].give_to(lambda stream, early: taken.append(stream), lambda: None)
+        return Response("101 Switching Protocols", [], b"")
+
+    world.door = switch
+    world.send(get(SID))
+    for _ in range(5):
+        world.pass_time(KEEP_ALIVE)
+    assert len(taken) == 1
+    assert not world.is_closed
+    taken[0].close()
 
 
 def test_a_slow_head_of_the_next_request_is_not_waited_for(world: World) -> None:
     world.send(get(SID))
-    world.pass_time(1000)
+    world.pass_time(KEEP_ALIVE - 1)
     world.send(get(SID)[:10])
     world.pass_time(HEADER_TIMEOUT - 1)
     world.send(get(SID)[10:20])
