@@ -165,7 +165,6 @@ INVALID = [
     '51e0-["x"]',
     '5abc-["x"]',
     '5\uff11-["x"]',
-    "5" + "9" * 5_000 + '-["x"]',
     "6[]",
     "60-[]",
     '5/admin,1-["x"]',
@@ -250,7 +249,7 @@ def test_invalid(text: str) -> None:
         decode_packet(text, LIMIT)
 
 
-@pytest.mark.parametrize("text", ['511-["x"]', '599999999999999999999-["x"]', "611-[]"])
+@pytest.mark.parametrize("text", ['511-["x"]', "5" + "9" * 5_000 + '-["x"]', "611-[]"], ids=lambda text: str(len(text)))
 def test_too_many_attachments(text: str) -> None:
     with pytest.raises(LimitExceeded, match="^max_attachments: "):
         decode_packet(text, 10)
