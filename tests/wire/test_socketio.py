@@ -251,7 +251,7 @@ def test_invalid(text: str) -> None:
 
 @pytest.mark.parametrize("text", ['511-["x"]', "5" + "9" * 5_000 + '-["x"]', "611-[]"], ids=lambda text: str(len(text)))
 def test_too_many_attachments(text: str) -> None:
-    with pytest.raises(LimitExceeded, match="^max_attachments: "):
+    with pytest.raises(LimitExceeded, match=r"^max_attachments: "):
         decode_packet(text, 10)
 
 
@@ -263,7 +263,7 @@ def test_limit_of_depth(text: str, depth: int) -> None:
     if depth <= 4:
         decode_packet(text, 10, 4)
     else:
-        with pytest.raises(LimitExceeded, match="^max_json_depth: "):
+        with pytest.raises(LimitExceeded, match=r"^max_json_depth: "):
             decode_packet(text, 10, 4)
 
 
@@ -296,7 +296,7 @@ def test_limit_of_attachments(count: int, limit: int, valid: bool) -> None:
         assert decode_packet(text, limit).attachments == count
         assert len(encode_packet(packet, limit).attachments) == count
     else:
-        with pytest.raises(LimitExceeded, match="^max_attachments: "):
+        with pytest.raises(LimitExceeded, match=r"^max_attachments: "):
             decode_packet(text, limit)
         with pytest.raises(UnsendableValue):
             encode_packet(packet, limit)
