@@ -39,6 +39,7 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
         self._seconds: float = server.door.settings.header_timeout
         self._head_timeout: Any = None
         self._is_first = True
+        self._is_late = False
         self._connection: Connection | None = None
         self._corked: list[bytes] | None = None
         self.response_headers: list[tuple[bytes, bytes]] = []
@@ -78,11 +79,13 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
         """Read and answer one request; whose it is, if it comes by a proxy, is only known when it has been read."""
         self.client_address = self._address
         self._head_timeout = gevent.Timeout(self._seconds, too_slow())
+        self._is_late = False
         try:
-            return super().handle_one_request()
+            result = super().handle_one_request()
         finally:
             self._head_timeout.close()
             self._is_first = False
+        return self._complain_of_delay() if self._is_late else result
 
     def read_requestline(self) -> str:
         """Read the first line of a request; time for the head runs from its first byte on, or from the connection's."""
@@ -90,7 +93,11 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
             with gevent.Timeout(KEEP_ALIVE, too_slow()):
                 self.rfile.peek(1)
         self._head_timeout.start()
-        line: str = super().read_requestline()
+        try:
+            line: str = super().read_requestline()
+        except TimeoutError:
+            self._is_late = True
+            raise
         return line
 
     def _end_after_this(self) -> None:
@@ -144,9 +151,13 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
     def _handle_client_error(self, ex: Exception) -> Any:
         """Answer a request that cannot be read; a client that went away meanwhile is not worth a word."""
         if isinstance(ex, TimeoutError):
-            self.server.door.hub.counters.limited["header_timeout"] += 1
-            return TOO_SLOW
+            return self._complain_of_delay()
         return None if isinstance(ex, OSError) else super()._handle_client_error(ex)
+
+    def _complain_of_delay(self) -> tuple[str, bytes]:
+        """Answer who does not finish the head of a request."""
+        self.server.door.hub.counters.limited["header_timeout"] += 1
+        return TOO_SLOW
 
     def _give_away(self, taker: Callable[[Stream, bytes], None]) -> None:
         """Hand the connection to its taker, and do not touch it again."""

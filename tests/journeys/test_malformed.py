@@ -336,7 +336,7 @@ def test_event_names(joined: Client, name: str) -> None:
     joined.echoes()
 
 
-@pytest.mark.parametrize("name", ["/" + "x" * 50_000, "/\u0000", "/../..", "/%2f", "/€", "/\u2028", "/ ", "//"])
+@pytest.mark.parametrize("name", ["/\u0000", "/../..", "/%2f", "/€", "/\u2028", "/ ", "//"])
 def test_namespace_names(client: Client, name: str) -> None:
     client.send(f"40{name},")
     client.receives(f'44{name},{{"message":"Invalid namespace"}}')
@@ -490,6 +490,14 @@ def test_wrong_method_with_a_session(server: Server, polling: PollingClient, met
 def raw_request(server: Server, method: str, request_target: str) -> Answer:
     """A request without a body, by any method."""
     return Exchange(server).start(method, request_target, {}).answer()
+
+
+def test_long_namespace_name(client: Client) -> None:
+    name = "/" + "x" * 50_000
+    client.send(f"40{name},")
+    told = "max_channel_length: a namespace's name has at most 200 characters"
+    client.receives(f'44{name},{{"message":"{told}"}}')
+    client.join()
 
 
 QUERIES = [

@@ -263,6 +263,11 @@ class Session:
             self.send(PING)
         return True
 
+    def heed(self, now: float) -> None:
+        """Note that we read from the client again: its answer to the heartbeat may have had to wait."""
+        self.paused = False
+        self.heartbeat.switched(now)
+
     def earn(self, settings: Settings, now: float) -> float:
         """Give the client credit for the time that has passed; return for how many seconds it has to wait for more."""
         rate, burst = settings.message_rate, settings.message_burst

@@ -113,6 +113,6 @@ class Intake(ABC):
 
     def _read_on(self) -> None:
         """Read again, unless there still is a reason not to."""
-        self._session.paused = self._is_paused or self._held is not None
-        if not self._session.paused and not self._closing:
+        if not self._is_paused and self._held is None and not self._closing:
+            self._session.heed(self._hub.runner.now())
             self._stream.listen(self._readable)

@@ -168,4 +168,4 @@ class Polling:
         if seconds is None:
             session.peer.when_idle(waiter.set)
         waiter.wait(seconds)
-        session.paused = False
+        session.heed(self._hub.runner.now())
