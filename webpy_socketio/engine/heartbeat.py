@@ -45,7 +45,7 @@ class ServerHeartbeat:
             self.deadline = now + self._timeout
 
     def switched(self, now: float) -> None:
-        """The transport changed, or we did not read, so that a pong may be late: an unanswered ping has its time anew."""
+        """The transport changed, or we did not read, so a pong may be late: an unanswered ping has its time anew."""
         if self.is_awaiting:
             self.deadline = now + self._timeout
 
