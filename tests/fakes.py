@@ -30,12 +30,13 @@ def make_delivery(
     counters: Counters | None = None,
     **settings: Any,
 ) -> Delivery:
-    """A delivery with everything it needs; time stands still."""
+    """A delivery with everything it needs."""
     counters = counters or Counters()
     desk = desk or AckDesk(Deadlines(), counters)
     events = events or Events()
-    overflows = Overflows(load_settings(settings), events.overflow_rules, Workers())
-    return Delivery(max_attachments, events, desk, counters, overflows, history, lambda: 0.0)
+    workers = Workers()
+    overflows = Overflows(load_settings(settings), events.overflow_rules, workers)
+    return Delivery(max_attachments, events, desk, counters, overflows, history, workers)
 
 
 class FakeMember:

@@ -71,6 +71,8 @@ class Hub:
         self.deadlines = deadlines
         self.counters = counters
         self.draining = False
+        #: What the ids of sessions carry, where there are several workers.
+        self.label = ""
         #: What the operator is to be told once.
         self.hints = Hints()
         self._converse = converse
@@ -105,7 +107,7 @@ class Hub:
         :param group: with which others to count it in :attr:`groups`.
         """
         now = self.runner.now()
-        session = Session(new_id(), dialect, transport, self.settings, now)
+        session = Session(new_id(self.label), dialect, transport, self.settings, now)
         session.on_overflow = self._on_overflow
         session.peer = self._converse(session, request, scope)
         session.step(Step.OPEN)

@@ -34,7 +34,7 @@ class Node:
         recovery = _recovery(settings, deadlines) if settings.recovery else None
         history = None if recovery is None else recovery.history
         overflows = Overflows(settings, events.overflow_rules, runner)
-        delivery = Delivery(settings.max_attachments, events, desk, counters, overflows, history, runner.now)
+        delivery = Delivery(settings.max_attachments, events, desk, counters, overflows, history, runner)
         self.services = Services(
             settings,
             events,

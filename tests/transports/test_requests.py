@@ -19,7 +19,8 @@ from webpy_socketio.metrics import Counters
 from webpy_socketio.transports import requests
 from webpy_socketio.transports.bodies import KEEP_ALIVE
 from webpy_socketio.transports.http import Request
-from webpy_socketio.transports.requests import HttpConnection, Response
+from webpy_socketio.transports.requests import HttpConnection
+from webpy_socketio.transports.service import Response
 from webpy_socketio.transports.streams import KEY, Connection, Stream
 from webpy_socketio.transports.workers import Workers
 

@@ -7,20 +7,19 @@ the HTTP server, for good.
 
 from __future__ import annotations
 
-import _socket
 import contextlib
 import functools
 import io
 import re
-from collections.abc import Callable, Collection
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import gevent
 
-from ..hub import Hub
 from ..runner import Waiter
 from .bodies import KEEP_ALIVE, Body, Patience, too_slow
 from .http import END_OF_HEAD, HeadReader, Request, render
+from .service import Response, Service
 from .streams import KEY, Connection, Stream
 
 #: Bytes that the head of a request may have.
@@ -33,63 +32,23 @@ CLOSE = ("Connection", "close")
 TOO_SLOW = render("408 Request Timeout", [("Content-Length", "14")], b"header_timeout", close=True)
 
 
-class Response(NamedTuple):
-    """What a request is answered."""
-
-    status: str
-    headers: list[tuple[str, str]]
-    body: bytes
-
-
-class Service(Protocol):
-    """What a connection needs of its server."""
-
-    @property
-    def hub(self) -> Hub:
-        """Whose sessions the requests are for."""
-
-    @property
-    def prefix(self) -> bytes:
-        """What the paths of Socket.IO begin with."""
-
-    @property
-    def probe(self) -> bytes:
-        """The one of them that is left to the HTTP server."""
-
-    @property
-    def reports(self) -> Collection[str]:
-        """Those that the door answers without the application."""
-
-    def make_environ(self, request: Request, address: Any) -> dict[str, Any]:
-        """The WSGI environ of a request, all but its input and its connection."""
-
-    def answer(self, environ: dict[str, Any], name: str) -> Response | Callable[[], Response]:
-        """Answer a request of a session, at once or by a function that may wait."""
-
-    def run_application(self, environ: dict[str, Any], connection: Connection) -> Response:
-        """Answer any other request. May wait."""
-
-    def take_back(self, raw: _socket.socket, address: Any, early: bytes) -> None:
-        """Take a connection, of which something has been read already, to the HTTP server."""
-
-    def log_answer(self, request: Request, environ: dict[str, Any], status: str, size: int) -> None:
-        """Note an answer of so many bytes in the access log, if it is worth that."""
-
-
 class HttpConnection:
-    """One connection, from when it was accepted until somebody else takes it, or it is closed."""
+    """One connection, from when it was accepted until somebody else takes it, or it is closed.
+
+    :param early: what has been read of it already.
+    """
 
     __slots__ = (
         "__weakref__", "_address", "_arrived", "_body", "_buffer", "_connection", "_expected", "_heads", "_is_gone",
         "_is_paused", "_served", "_service", "_stream",
     )  # fmt: skip
 
-    def __init__(self, stream: Stream, address: Any, service: Service) -> None:
+    def __init__(self, stream: Stream, address: Any, service: Service, early: bytes = b"") -> None:
         self._stream = stream
         self._address = address
         self._service = service
         self._heads = HeadReader()
-        self._buffer = b""
+        self._buffer = early
         self._served = 0
         #: How many requests had been served when the time for the next began to run.
         self._expected = -1
@@ -104,6 +63,8 @@ class HttpConnection:
         self._arrived: Waiter | None = None
         self._stream.listen(self._readable)
         self._set_deadline()
+        if early:
+            self._take_request()
 
     @property
     def is_busy(self) -> bool:
@@ -160,8 +121,13 @@ class HttpConnection:
             self._expect_head()
             return
         end += len(END_OF_HEAD)
-        request = self._heads.read(self._buffer[:end])
         service = self._service
+        owner = service.owner_of(self._buffer)
+        if owner is not None:
+            self._is_gone = True
+            service.hand_over(owner, self._stream.release(), self._address, self._buffer)
+            return
+        request = self._heads.read(self._buffer[:end])
         if (
             request is None
             or not request.path.startswith(service.prefix)
