@@ -286,7 +286,7 @@ def test_a_proxy_without_a_header_is_closed_and_the_operator_told_once(introduce
 
 
 def test_a_header_that_does_not_come_in_time(connect: Connect) -> None:
-    with serve("who", trusted_proxies=PROXY, proxy_protocol=1, connect_timeout=0.2) as running:
+    with serve("who", trusted_proxies=PROXY, proxy_protocol=1, header_timeout=0.2) as running:
         slow, silent = connect(running, first=LINE[:-1]), connect(running)
         assert slow.read() == silent.read() == b""
         assert "no PROXY header in time" in running.log

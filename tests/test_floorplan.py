@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "webpy_socketio"
 RANKS = {
     "errors": 0, "reasons": 0, "options": 0, "overflow": 0, "origin_rules": 0,
     "settings": 1, "logs": 1, "metrics": 1, "identifiers": 1,
-    "hints": 2, "patches": 2,
+    "hints": 2, "patches": 2, "descriptors": 2,
     "wire.packets": 10, "wire.messages": 10, "wire.proxy_protocol": 10, "wire.forwarded_elements": 10,
     "wire.values": 11, "wire.jsonp": 11,
     "wire.frames": 11, "wire.engine_v4": 12, "wire.engine_v3": 12,
@@ -38,17 +38,19 @@ RANKS = {
     "namespaces": 50,
     "peers": 51,
     "hub": 52,
-    "node": 53,
-    "shortcuts": 54,
-    "collector": 55,
-    "transports.probe": 60,
+    "goodbyes": 53,
+    "node": 54,
+    "shortcuts": 55,
+    "collector": 56,
+    "transports.probe": 60, "transports.bodies": 60,
     "transports.streams": 60, "transports.workers": 60, "transports.http": 60,
-    "transports.polling": 61, "transports.websocket": 61, "transports.requests": 61, "transports.tls": 61,
-    "transports.colleagues": 61,
+    "transports.intake": 61, "transports.service": 61, "transports.colleagues": 61,
+    "transports.polling": 61, "transports.websocket": 62, "transports.requests": 62, "transports.tls": 61,
     "transports.proxy_headers": 61, "transports.borrowed": 61,
     "transports.clock": 62, "transports.watch": 62,
     "compression": 69, "responses": 69,
     "environs": 70, "origins": 70, "polls": 71, "reports": 71, "scripts": 70, "forwarded": 70, "farewell": 70,
+    "admission": 71,
     "wsgi": 72,
     "startup": 73, "listeners": 73, "certificates": 73, "crew": 73,
     "doors": 74,
@@ -73,9 +75,9 @@ RANKS = {
 PACKAGES = {"wire", "engine", "backplane", "transports", "doctor"}
 MAY_USE_GEVENT = {"transports.streams", "transports.workers", "transports.polling", "transports.websocket",
                   "transports.requests", "transports.tls", "transports.clock", "transports.probe",
-                  "transports.borrowed", "transports.watch", "transports.colleagues", "patches", "certificates",
-                  "farewell", "crew", "handler", "front", "server_options", "server", "gunicorn_server",
-                  "worker"}  # fmt: skip
+                  "transports.bodies", "transports.borrowed", "transports.watch", "transports.colleagues", "patches",
+                  "certificates", "farewell", "crew", "handler", "front", "server_options", "server",
+                  "gunicorn_server", "worker"}  # fmt: skip
 LONGEST_MODULE = 350
 LONGEST_FUNCTION = 40
 

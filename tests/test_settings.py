@@ -35,6 +35,15 @@ COUNTS = [
     "max_namespaces",
     "max_recovery_bytes",
     "max_recovery_clients",
+    "message_burst",
+]
+LIMITS = [
+    "max_poll_packets",
+    "message_rate",
+    "max_channels",
+    "max_pending_acks",
+    "max_connections",
+    "max_connections_per_address",
 ]
 SWITCHES = ["allow_upgrades", "cors_credentials", "recovery", "proxy_protocol", "health", "metrics"]
 
@@ -224,6 +233,22 @@ def test_bad_size(value: Any) -> None:
 @pytest.mark.parametrize(("value", "port"), [(0, 0), ("8080", 8080), (65535, 65535)])
 def test_port(value: Any, port: int) -> None:
     assert read("port", value) == port
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_limit(name: str) -> None:
+    assert read(name, 5) == 5
+    assert read(name, "0") == 0
+    for value in (-1, "many", None, True, 0.5):
+        with pytest.raises(SettingsError, match=name):
+            load_settings({name: value})
+
+
+def test_depth() -> None:
+    assert read("max_json_depth", "240") == 240
+    for value in (0, 241, "deep", None):
+        with pytest.raises(SettingsError, match="max_json_depth"):
+            load_settings({"max_json_depth": value})
 
 
 @pytest.mark.parametrize("value", [-1, 65536, "http", "", None, True, 80.5, float("inf")])
@@ -533,7 +558,9 @@ def test_every_kind_of_option_is_tried() -> None:
     tried = {
         *SECONDS,
         *COUNTS,
+        *LIMITS,
         *SWITCHES,
+        "max_json_depth",
         "host",
         "port",
         "resource",

@@ -20,7 +20,8 @@ from .logs import logger, printable
 from .responses import Answer, Later
 from .transports.http import Request
 from .transports.probe import NAME as PROBE
-from .transports.requests import CLOSE, HttpConnection, Response
+from .transports.requests import CLOSE, HttpConnection
+from .transports.service import Response
 from .transports.streams import Connection, Stream
 from .transports.tls import Handshake, TlsSocket, TlsStream
 from .wsgi import ROUTINE, Door
@@ -78,7 +79,7 @@ class Front:
             raw.close()
             return
         handshake = Handshake(sock, address, done)
-        handshake.expire(self.hub.deadlines, self.hub.runner.now() + self._door.settings.connect_timeout)
+        handshake.expire(self.hub.deadlines, self.hub.runner.now() + self._door.settings.header_timeout)
         self._connections.add(handshake)
 
     def close(self) -> None:

@@ -18,7 +18,7 @@ from .handler import SocketIOHandler
 from .server import SocketIOServer
 from .startup import is_patched
 from .transports.http import Request
-from .transports.requests import Response
+from .transports.service import Response
 from .transports.streams import Connection
 
 #: The environ's key of the moment when a request had been read.

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
-import random
 import weakref
 from collections.abc import Callable, ValuesView
 from typing import Any
@@ -14,7 +12,7 @@ import orjson
 from .conversation import Conversation
 from .engine.deadlines import Deadlines
 from .engine.session import Session, State, Step
-from .errors import ClientError, PacketError, RuleBroken, TransportMisused
+from .errors import ClientError, LimitExceeded, PacketError, RuleBroken, TransportMisused
 from .hints import Hints
 from .identifiers import new_id
 from .logs import logger
@@ -23,10 +21,10 @@ from .reasons import (
     PARSE_ERROR,
     PING_TIMEOUT,
     PROTOCOL_VIOLATION,
-    SERVER_SHUTDOWN,
     TRANSPORT_CLOSE,
     TRANSPORT_ERROR,
     Reason,
+    over_limit,
 )
 from .runner import Runner, Scope
 from .settings import Settings
@@ -34,14 +32,7 @@ from .wire.dialects import Dialect
 from .wire.packets import EnginePacket, EngineType
 from .wire.prepared import Prepared
 
-#: So many clients are told within ``drain_time`` that the server stops; fewer need less.
-CROWD = 10_000
-#: Seconds; within less, all can be told at once.
-NOTICEABLE = 0.05
-#: Seconds that a stopping server lets handlers finish before their client is told, so that it still gets their answers.
-LAST_ANSWERS = 0.5
-#: Seconds that a client has after that to take what was sent before: one that reads at all needs less.
-LAST_WORDS = 3.0
+FAULTS = (RuleBroken, PacketError, LimitExceeded)
 #: Makes the conversation that a new session carries.
 Converse = Callable[[Session, "dict[str, Any]", "Scope | None"], Conversation]
 
@@ -75,6 +66,8 @@ class Hub:
         self._converse = converse
         self._ending = ending
         self._sessions: dict[str, Session] = {}
+        #: How many sessions are counted together, by what they have in common.
+        self.groups: dict[str, int] = {}
         self._on_overflow = self._note_overflow  # one for all sessions
 
     def __len__(self) -> int:
@@ -87,11 +80,19 @@ class Hub:
 
     # Sessions begin.
 
-    def open(self, dialect: Dialect, transport: str, request: dict[str, Any], scope: Scope | None) -> Session:
+    def open(
+        self,
+        dialect: Dialect,
+        transport: str,
+        request: dict[str, Any],
+        scope: Scope | None,
+        group: str | None = None,
+    ) -> Session:
         """Open a session for a client whose handshake was accepted; its first packet is :meth:`handshake`.
 
         :param request: the environ of the handshake, as handlers shall see it.
         :param scope: what surrounds the client's handlers.
+        :param group: with which others to count it in :attr:`groups`.
         """
         now = self.runner.now()
         session = Session(new_id(self.label), dialect, transport, self.settings, now)
@@ -99,6 +100,9 @@ class Hub:
         session.peer = self._converse(session, request, scope)
         session.step(Step.OPEN)
         self._sessions[session.sid] = session
+        if group is not None:
+            session.group = group
+            self.groups[group] = self.groups.get(group, 0) + 1
         self.counters.opened += 1
         deadlines = self.deadlines
         deadlines.add(session.heartbeat.look_again(now), self._tick, weakref.ref(session))
@@ -156,21 +160,29 @@ class Hub:
         if session.state is State.OPEN and not session.is_refused:
             try:
                 session.peer.receive(message)
-            except (RuleBroken, PacketError) as error:
-                self._refuse(session, error)
+            except FAULTS as error:
+                self.refuse(session, error)
 
     def _hand_on(self, session: Session, message: str | bytes) -> None:
         try:
             session.peer.receive(message)
-        except (RuleBroken, PacketError) as error:
-            self._refuse(session, error)
+        except FAULTS as error:
+            self.refuse(session, error)
 
-    def _refuse(self, session: Session, error: ClientError) -> None:
+    def refuse(self, session: Session, error: ClientError) -> None:
         """End a session because of what its client said; what it had said before is handled, and answered, still."""
         logger.debug("%s: %s", session, error, extra=session.log_fields)
         session.is_refused = True
-        reason = PROTOCOL_VIOLATION if isinstance(error, RuleBroken) else PARSE_ERROR
+        if isinstance(error, LimitExceeded):
+            reason = self.exceeded(error.limit)
+        else:
+            reason = PROTOCOL_VIOLATION if isinstance(error, RuleBroken) else PARSE_ERROR
         session.peer.when_idle(lambda: self.close(session, reason))
+
+    def exceeded(self, limit: str) -> Reason:
+        """Count that a client went beyond a limit, the setting of this name; return the reason to end its session."""
+        self.counters.limited[limit] += 1
+        return over_limit(limit)
 
     # Sessions end.
 
@@ -204,9 +216,17 @@ class Hub:
         if self._sessions.pop(session.sid, None) is not None:
             session.end(reason)
             reason = session.reason or reason
+            self._leave_group(session)
             self._note_end(session, reason)
             self._part(session, reason)
             session.peer = session.carrier = session.wake = None  # they hold the session too
+
+    def _leave_group(self, session: Session) -> None:
+        group = session.group
+        if group is not None:
+            self.groups[group] -= 1
+            if not self.groups[group]:
+                del self.groups[group]
 
     def _note_end(self, session: Session, reason: Reason) -> None:
         self.counters.ended[str(reason)] += 1
@@ -225,44 +245,6 @@ class Hub:
                 self.end(session, TRANSPORT_ERROR)
 
         session.wake = notice
-
-    def drain(self, longest: float = math.inf) -> None:
-        """Open no more sessions, and close all there are. :attr:`is_quiet` tells when the last handler has run.
-
-        Of many, each goes on until its own moment within ``drain_time``, and what waits for its client is sent before,
-        with the answers of handlers that are soon done: so that not everybody comes back to another server in the same
-        second, and nobody has lost something.
-
-        :param longest: seconds within which all are to be told.
-        """
-        self.draining = True
-        sessions, now = list(self._sessions.values()), self.runner.now()
-        seconds = min(self.settings.drain_time * min(1.0, len(sessions) / CROWD), longest)
-        for session in sessions:
-            if seconds >= NOTICEABLE:
-                self.deadlines.add(now + random.uniform(0, seconds), self._dismiss, weakref.ref(session))
-            else:
-                self._hear_out(session)
-
-    def end_all(self) -> None:
-        """End all sessions now: the time for goodbyes is over."""
-        for session in list(self._sessions.values()):
-            self.end(session, SERVER_SHUTDOWN)
-
-    def _hear_out(self, session: Session) -> None:
-        """Say goodbye to a client once what it asked for is answered; it asked before it could know."""
-        if session.is_open and session.peer.is_busy:
-            self.deadlines.add(self.runner.now() + LAST_ANSWERS, self._insist, weakref.ref(session))
-            session.peer.when_idle(lambda: self._say_goodbye(session))
-        else:
-            self._say_goodbye(session)
-
-    def _say_goodbye(self, session: Session) -> None:
-        if session.is_backed_up:
-            self.deadlines.add(self.runner.now() + LAST_WORDS, self._give_up, weakref.ref(session))
-            self.close(session, SERVER_SHUTDOWN)
-        else:
-            self.end(session, SERVER_SHUTDOWN)
 
     @property
     def is_quiet(self) -> bool:
@@ -300,17 +282,8 @@ class Hub:
     def _expect_join(self, reference: weakref.ref[Session], now: float) -> None:
         session = reference()
         if session is not None and session.is_open and not session.peer.joined:
+            self.counters.limited["connect_timeout"] += 1
             self.close(session, PROTOCOL_VIOLATION)
-
-    def _dismiss(self, reference: weakref.ref[Session], now: float) -> None:
-        session = reference()
-        if session is not None:
-            self._hear_out(session)
-
-    def _insist(self, reference: weakref.ref[Session], now: float) -> None:
-        session = reference()
-        if session is not None:
-            self._say_goodbye(session)
 
     def _give_up(self, reference: weakref.ref[Session], now: float) -> None:
         session = reference()

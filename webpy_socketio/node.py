@@ -13,6 +13,7 @@ from .delivery import Delivery
 from .engine.deadlines import Deadlines
 from .engine.session import Session
 from .events import Events
+from .goodbyes import Goodbyes
 from .history import History
 from .hub import Hub
 from .logs import MessageLog
@@ -40,6 +41,7 @@ class Node:
         delivery = Delivery(settings.max_attachments, events, desk, counters, overflows, history, web_sessions, runner)
         ending: weakref.WeakSet[Conversation] = weakref.WeakSet()
         self.hub = Hub(settings, runner, deadlines, counters, self._converse, ending)
+        self._goodbyes = Goodbyes(self.hub)
         self.services = Services(
             settings,
             events,
@@ -60,14 +62,14 @@ class Node:
         backplane.start(delivery)
 
     def drain(self, longest: float = math.inf) -> None:
-        """Let nobody in any more, and close all connections, those that are waited for too; see :meth:`Hub.drain`."""
-        self.hub.drain(longest)
+        """Let nobody in any more, and close all connections, those that are waited for too; see Goodbyes."""
+        self._goodbyes.begin(longest)
         if self.services.recovery is not None:
             self.services.recovery.drain()
 
     def end_all(self) -> None:
         """End the connections that are still there."""
-        self.hub.end_all()
+        self._goodbyes.end()
 
     @property
     def is_quiet(self) -> bool:

@@ -17,6 +17,8 @@ N = TypeVar("N", int, float)
 
 TRANSPORTS = ("polling", "websocket")
 LOG_FORMATS = ("text", "json")
+#: Levels of lists and dicts: a little less than orjson can write back.
+DEEPEST = 240
 CLIENTS = ("1-2", "3-4")
 #: Values of a cookie's attribute SameSite.
 SAMESITE = ("Lax", "Strict", "None")
@@ -79,6 +81,22 @@ def as_size(value: Any) -> int:
     number = as_whole(value)
     if number < 0:
         raise ValueError("must be a whole number of bytes, 0 or more")
+    return number
+
+
+def as_limit(value: Any) -> int:
+    """A whole number; 0 for no limit."""
+    number = as_whole(value)
+    if number < 0:
+        raise ValueError("must be a whole number, or 0 for no limit")
+    return number
+
+
+def as_depth(value: Any) -> int:
+    """A number of levels."""
+    number = as_count(value)
+    if number > DEEPEST:
+        raise ValueError(f"must be at most {DEEPEST}: what is deeper could not be sent back")
     return number
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from .conversation import Conversation
 from .engine.session import Session
-from .errors import RuleBroken
+from .errors import LimitExceeded, RuleBroken
 from .history import Kept
 from .identifiers import is_private
 from .namespaces import Namespace, Namespaces
@@ -31,7 +31,7 @@ ANSWER = 100
 class Peer(Conversation):
     """One client, in all the namespaces it joined."""
 
-    __slots__ = ("_assembler", "_left", "_namespaces", "_services", "_size", "_sockets", "_web_session")
+    __slots__ = ("_assembler", "_left", "_max_depth", "_namespaces", "_services", "_size", "_sockets", "_web_session")
 
     def __init__(
         self,
@@ -44,6 +44,7 @@ class Peer(Conversation):
         super().__init__(session, request, scope, services.runner)
         self._namespaces = namespaces
         self._services = services
+        self._max_depth = services.settings.max_json_depth
         self._sockets: dict[str, tuple[Socket, Namespace]] = {}
         self._left: dict[str, None] | None = None
         self._assembler: Assembler | None = None
@@ -57,19 +58,20 @@ class Peer(Conversation):
             self._connect(SocketPacket(SocketType.CONNECT))
 
     def receive(self, message: str | bytes) -> None:
-        """Take the next message of the session. Raises PacketError or RuleBroken if it may not stand here."""
+        """Take the next message of the session. Raises PacketError, RuleBroken or LimitExceeded."""
         if self._assembler is None:
             self._size = len(message)
             if isinstance(message, str) and message.startswith(PLAIN_EVENT) and "/" in self._sockets:
                 socket, namespace = self._sockets["/"]
-                self.inbox.put(self._size, namespace.event, socket, decode_event(message[1:]), None)
+                self.inbox.put(self._size, namespace.event, socket, decode_event(message[1:], self._max_depth), None)
                 return
         else:
             self._size += len(message)
         if isinstance(message, str):
             if self._assembler is not None:
                 raise RuleBroken("text came where an attachment was due")
-            packet: SocketPacket | None = decode_packet(message, self._services.settings.max_attachments)
+            limit = self._services.settings.max_attachments
+            packet: SocketPacket | None = decode_packet(message, limit, self._max_depth)
         elif self._assembler is None:
             raise RuleBroken("an attachment came that belongs to no packet")
         else:
@@ -125,8 +127,9 @@ class Peer(Conversation):
             if dialect.joins_by_itself and name == "/":
                 return  # it asks for what it has
             raise RuleBroken("the namespace is joined already")
-        if len(self._sockets) >= self._services.settings.max_namespaces:
-            self._turn_away(name, "Too many namespaces")
+        most = self._services.settings.max_namespaces
+        if len(self._sockets) >= most:
+            self._exceed(name, LimitExceeded("max_namespaces", f"a client is in at most {most}"))
             return
         if self._services.recovery is not None and dialect.resumes:
             pid = auth.get("pid")
@@ -134,7 +137,11 @@ class Peer(Conversation):
                 del auth["pid"]
                 if self._resume(name, pid, auth.pop("offset", None), auth):
                     return
-        namespace = self._namespaces.enter(name)
+        try:
+            namespace = self._namespaces.enter(name)
+        except LimitExceeded as error:
+            self._exceed(name, error)
+            return
         if namespace is None:
             self._turn_away(name, "Invalid namespace")
             return
@@ -148,6 +155,10 @@ class Peer(Conversation):
     def _turn_away(self, name: str, message: str) -> None:
         refusal = self.session.dialect.connect_error(name, message)
         self.session.send(Prepared(*encode_packet(refusal, 0)))
+
+    def _exceed(self, name: str, error: LimitExceeded) -> None:
+        self._services.counters.limited[error.limit] += 1
+        self._turn_away(name, str(error))
 
     def _join(self, socket: Socket, namespace: Namespace) -> None:
         if socket.reason is not None:
@@ -245,6 +256,11 @@ class Peer(Conversation):
         return entry is not None and entry[0] is socket
 
     # For its sockets.
+
+    @property
+    def followed(self) -> int:
+        """How many subscriptions the client has, in all its namespaces."""
+        return sum(socket.followed for socket, _ in self._sockets.values())
 
     def perform(self, socket: Socket, what: str, function: Callable[..., object], args: Sequence[Any]) -> None:
         """Run an application's function here, as a handler is run."""

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from .acks import AckListener, PendingAcks
 from .engine.session import Session
 from .envelope import Selection
+from .errors import LimitExceeded
 from .history import Kept
 from .overflow import Overflow
 from .reasons import SERVER_DISCONNECT, TRANSPORT_CLOSE, Reason
@@ -32,6 +33,10 @@ class Owner(Protocol):
     @property
     def request(self) -> dict[str, Any]:
         """The WSGI environ of its handshake."""
+
+    @property
+    def followed(self) -> int:
+        """How many subscriptions the client has, in all its namespaces."""
 
     def leave(self, socket: Any, reason: Reason) -> None:
         """End the socket, as the server wishes."""
@@ -101,6 +106,11 @@ class Receiver:
     def channels(self) -> list[str]:
         """The channels that this socket is subscribed to, in the order it subscribed."""
         return list(self._subscriptions)
+
+    @property
+    def followed(self) -> int:
+        """How many channels this socket is subscribed to."""
+        return len(self._subscriptions)
 
     @property
     def pending_acks(self) -> int:
@@ -265,9 +275,7 @@ class Receiver:
         services = self._services
         ack_id = None
         if listener is not None:
-            if self._acks is None:
-                self._acks = PendingAcks(services.desk)
-            ack_id = self._acks.add(listener, services.runner.now() + seconds)
+            ack_id = self._expect_ack(listener, services.runner.now() + seconds)
         try:
             prepared = Prepared(*encode_event(self.namespace, data, ack_id, services.settings.max_attachments))
         except BaseException:
@@ -292,6 +300,16 @@ class Receiver:
             return
         if services.events.on_any_outgoing.is_bound:
             self.note_outgoing(data)
+
+    def _expect_ack(self, listener: AckListener, until: float) -> int:
+        services = self._services
+        if self._acks is None:
+            self._acks = PendingAcks(services.desk)
+        most = services.settings.max_pending_acks
+        if most and len(self._acks) >= most:
+            services.counters.limited["max_pending_acks"] += 1
+            raise LimitExceeded("max_pending_acks", f"the client has not acknowledged {most} events yet")
+        return self._acks.add(listener, until)
 
     def _overflow(self, ack_id: int | None) -> Overflow | None:
         overflows = self._services.overflows

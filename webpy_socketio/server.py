@@ -188,7 +188,7 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
 
     def wrap_socket_and_handle(self, sock: Any, address: Any) -> None:
         """Encrypt a connection for a handler that is not ours; the front does it for ours."""
-        seconds = self._running.node.hub.settings.connect_timeout
+        seconds = self._running.node.hub.settings.header_timeout
         try:
             with gevent.Timeout(seconds, TimeoutError("it took too long")):
                 encrypted = self.wrap_socket(sock, **self.ssl_args)

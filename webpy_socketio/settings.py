@@ -23,7 +23,9 @@ from .options import (
     X_FORWARDED,
     as_cookie_name,
     as_count,
+    as_depth,
     as_descriptor,
+    as_limit,
     as_log_format,
     as_optional_text,
     as_path,
@@ -85,6 +87,9 @@ class Settings:
     ping_timeout: float = _option(20.0, as_seconds)
     #: Seconds that an upgrade to WebSocket may take.
     upgrade_timeout: float = _option(10.0, as_seconds)
+    #: Seconds within which the head of a request has to be there, and before it a TLS handshake or a PROXY header. Its
+    #: body is waited for as long, and a second longer for each 500 bytes that came.
+    header_timeout: float = _option(20.0, as_seconds)
     #: Seconds within which a new connection has to join a namespace.
     connect_timeout: float = _option(45.0, as_seconds)
     #: Seconds that a closing connection waits for its client to take the last packets.
@@ -97,6 +102,14 @@ class Settings:
     stop_timeout: float = _option(10.0, as_seconds)
     #: Largest message taken from a client, and largest body of one POST, in bytes.
     max_payload: int = _option(1_000_000, as_count)
+    #: Most packets in the body of one POST; 0 for no limit.
+    max_poll_packets: int = _option(100_000, as_limit)
+    #: Levels of lists and dicts in each other in what a client sends, 240 at the most.
+    max_json_depth: int = _option(100, as_depth)
+    #: Messages that a client may send per second, on average; beyond, it is read no faster. 0 for no limit.
+    message_rate: int = _option(10_000, as_limit)
+    #: Messages that a client may send at once after it has sent less than that for a while.
+    message_burst: int = _option(20_000, as_count)
     #: Most binary attachments in one event, in either direction: the official clients accept no more than 10.
     max_attachments: int = _option(10, as_count)
     #: Events of one client that may wait for its running handler; beyond, reading from it pauses.
@@ -112,6 +125,14 @@ class Settings:
     overflow_timeout: float = _option(5.0, as_seconds)
     #: Namespaces that one client may be in.
     max_namespaces: int = _option(100, as_count)
+    #: Channels that one client may subscribe to, in all its namespaces together; 0 for no limit.
+    max_channels: int = _option(1_000, as_limit)
+    #: Acknowledgements that one client may owe to ``emit`` and ``call`` of its socket; 0 for no limit.
+    max_pending_acks: int = _option(1_000, as_limit)
+    #: Clients that may be connected; 0 for no limit.
+    max_connections: int = _option(15_000, as_limit)
+    #: Of these, from one address, which in IPv6 is a network of 64 bits; 0 for no limit.
+    max_connections_per_address: int = _option(1_000, as_limit)
     #: Characters in the name of a channel that a client subscribes to, or of a namespace that exists by a pattern.
     max_channel_length: int = _option(200, as_count)
     #: Whether a client whose connection broke may come back to it, with its session id, channels and context, and get

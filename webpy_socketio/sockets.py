@@ -62,7 +62,8 @@ class Socket(Receiver):
         :param callback: called with what the client acknowledges the event with; never, if it does not in time.
         :param volatile: drop the event if the client is not ready to take it at once.
 
-        Raises UnsendableValue for arguments that have no form on the wire, EventError for a reserved name.
+        Raises UnsendableValue for arguments that have no form on the wire, EventError for a reserved name, and with a
+        callback LimitExceeded, if the client owes too many acknowledgements already.
         """
         if type(event) is not str or event in RESERVED_EVENTS:
             check_event_name(event)
@@ -74,8 +75,9 @@ class Socket(Receiver):
 
         :param timeout: seconds to wait; the setting ``ack_timeout`` if not given.
 
-        Raises AckTimeout, Disconnected, UnsendableValue, EventError. During ``on_connect`` it lets the client in, since
-        only a client that is connected can answer.
+        Raises AckTimeout, Disconnected, LimitExceeded if the client owes too many acknowledgements already,
+        UnsendableValue, EventError. During ``on_connect`` it lets the client in, since only a client that is connected
+        can answer.
         """
         check_event_name(event)
         if self._held is not None:

@@ -14,6 +14,7 @@ from gevent.event import Event
 from websockets.frames import Close, Frame, Opcode
 
 from tests.pairs import Client, World
+from webpy_socketio.goodbyes import Goodbyes
 from webpy_socketio.reasons import SERVER_SHUTDOWN
 from webpy_socketio.transports.streams import Stream
 from webpy_socketio.transports.websocket import WebSocket
@@ -166,7 +167,7 @@ def test_a_session_that_ended_before_its_websocket_opened(world: World) -> None:
     raw, other = _socket.socketpair()
     raw.setblocking(False)
     session = world.hub.open(V4, "websocket", {}, None)
-    world.hub.drain()
+    Goodbyes(world.hub).begin()
     WebSocket(Stream(raw), session, world.hub).open(b"")
     other.settimeout(5)
     goodbye = Close(SERVER_SHUTDOWN.code, SERVER_SHUTDOWN.sentence)
