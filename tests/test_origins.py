@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import gevent
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +22,9 @@ PREFLIGHT = [("Access-Control-Allow-Methods", METHODS), ("Access-Control-Max-Age
 
 def policy(*origins: OriginRule, credentials: bool = False) -> Origins:
     """The policy that declares these origins."""
-    return Origins(load_settings({"cors_origins": origins, "cors_credentials": credentials}))
+    return Origins(
+        load_settings({"cors_origins": origins, "cors_credentials": credentials}), (Exception, gevent.Timeout)
+    )
 
 
 def request(origin: str | None, host: str | None = "example.com", scheme: str = "http", **more: str) -> dict[str, Any]:
@@ -176,7 +179,7 @@ class Judge:
     def __call__(self, origin: str, environ: Mapping[str, Any]) -> object:
         """Decide."""
         self.asked.append((origin, environ["HTTP_HOST"]))
-        if isinstance(self.verdict, Exception):
+        if isinstance(self.verdict, BaseException):
             raise self.verdict
         return self.verdict
 
@@ -206,6 +209,40 @@ def test_a_function_that_fails_refuses_and_the_next_is_asked(caplog: pytest.LogC
     assert "of cors_origins raised LookupError about a page of https://a.com\\x1b[2J, which is refused" in caplog.text
     assert "no database" in caplog.text
     assert policy(judge, Judge(True)).allows(request("https://a.com"))
+
+
+def test_a_function_that_takes_too_long_is_refused_like_one_that_fails(caplog: pytest.LogCaptureFixture) -> None:
+    judge = Judge(gevent.Timeout(1))
+    assert not policy(judge).allows(request("https://a.com"))
+    assert "of cors_origins raised Timeout about a page of https://a.com, which is refused" in caplog.text
+
+
+class LaterJudge:
+    """Its answers are still to come, which is not seen before it is asked."""
+
+    async def __call__(self, origin: str, environ: Mapping[str, Any]) -> bool:
+        """Decide."""
+        return False
+
+
+def wrapped(origin: str, environ: Mapping[str, Any]) -> Any:
+    """Call an async function as a plain one would be."""
+    return LaterJudge()(origin, environ)
+
+
+def doubtful(origin: str, environ: Mapping[str, Any]) -> Iterator[bool]:
+    """Yield instead of returning."""
+    yield False
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+@pytest.mark.parametrize("function", [LaterJudge(), wrapped, doubtful])
+def test_an_answer_that_is_still_to_come_allows_nobody(function: Any, caplog: pytest.LogCaptureFixture) -> None:
+    origins, environ = policy(function), request("https://a.com")
+    assert not origins.allows(environ)
+    assert origins.headers(environ) == [VARY]
+    assert origins.preflight(request("https://a.com")) == [VARY, *PREFLIGHT]
+    assert "whose result nobody waits for here; take a plain function" in caplog.text
 
 
 def test_functions_are_asked_about_nothing_that_is_allowed_anyway() -> None:
@@ -245,7 +282,7 @@ def test_nothing_illegal_is_asked_about_or_reflected() -> None:
 
 
 def test_origin_that_is_empty_is_not_declared_by_a_trailing_comma() -> None:
-    origins = Origins(load_settings({"cors_origins": "https://a.com, "}))
+    origins = Origins(load_settings({"cors_origins": "https://a.com, "}), (Exception,))
     assert not origins.allows(request(""))
 
 

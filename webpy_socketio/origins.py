@@ -7,7 +7,7 @@ not. So a request without one is let through, and one with a foreign Origin only
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,11 +31,14 @@ class Origins:
 
     The application's functions may wait, so they are asked only about requests that open a session, and about what a
     browser asks in advance: where both run, one may wait.
+
+    :param failures: what such a function may raise without being more than a failure of its own.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, failures: tuple[type[BaseException], ...]) -> None:
         self._rules = OriginRules(settings.cors_origins)
         self._credentials = settings.cors_credentials
+        self._failures = failures
 
     def is_legal(self, environ: Mapping[str, Any]) -> bool:
         """Whether the Origin consists of what a header may hold."""
@@ -95,8 +98,8 @@ class Origins:
         verdict = False
         for function in self._rules.functions:
             try:
-                verdict = bool(function(origin, environ))
-            except Exception as error:
+                verdict = _as_verdict(function(origin, environ))
+            except self._failures as error:
                 text = "the function %s of cors_origins raised %s about a page of %s, which is refused"
                 name = getattr(function, "__qualname__", type(function).__qualname__)
                 logger.error(text, name, type(error).__name__, printable(origin), exc_info=error)
@@ -104,6 +107,15 @@ class Origins:
                 break
         environ[VERDICT] = verdict
         return verdict
+
+
+def _as_verdict(answer: object) -> bool:
+    """Raises TypeError for an answer that is still to come, which counts as true whatever it would be."""
+    if isinstance(answer, (Awaitable, Iterator, AsyncIterator)):
+        raise TypeError(
+            f"it returned a {type(answer).__name__}, whose result nobody waits for here; take a plain function"
+        )
+    return bool(answer)
 
 
 def _foreign_page(environ: Mapping[str, Any], is_script: bool) -> str | None:

@@ -53,7 +53,7 @@ class Door:
         self.warned_of_resource = False
         self._warned_of_transport = False
         self._refused_clients: set[str] = set()
-        self._origins = Origins(hub.settings)
+        self._origins = Origins(hub.settings, hub.runner.failures)
         self._polls = Polls(hub, self._origins)
         #: What makes something of trusted proxies' headers, if there are any.
         self.forwarded = Forwarded(hub.settings) if hub.settings.trusted_proxies else None
