@@ -9,10 +9,10 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parent.parent / "webpy_socketio"
 
 RANKS = {
-    "errors": 0, "reasons": 0, "options": 0, "overflow": 0,
+    "errors": 0, "reasons": 0, "options": 0, "overflow": 0, "origin_rules": 0,
     "settings": 1, "logs": 1, "metrics": 1, "identifiers": 1,
-    "hints": 2, "patches": 2,
-    "wire.packets": 10, "wire.messages": 10, "wire.proxy_protocol": 10,
+    "hints": 2, "patches": 2, "descriptors": 2,
+    "wire.packets": 10, "wire.messages": 10, "wire.proxy_protocol": 10, "wire.forwarded_elements": 10,
     "wire.values": 11, "wire.jsonp": 11,
     "wire.frames": 11, "wire.engine_v4": 12, "wire.engine_v3": 12,
     "wire.socketio": 12, "wire.engine_v2": 13,
@@ -20,7 +20,7 @@ RANKS = {
     "wire.prepared": 15,
     "engine.heartbeat": 20, "engine.droppables": 19, "engine.outbox": 20, "engine.deadlines": 20,
     "engine.session": 21,
-    "channels": 22, "acks": 22, "runner": 22,
+    "channels": 22, "web_sessions": 22, "acks": 22, "runner": 22,
     "inbox": 23, "declarations": 23, "overflow_rules": 24, "handlers": 24,
     "conversation": 24,
     "envelope": 24,
@@ -42,22 +42,26 @@ RANKS = {
     "namespaces": 50,
     "peers": 51,
     "hub": 52,
-    "node": 53,
-    "shortcuts": 54,
-    "collector": 55,
-    "transports.probe": 60,
+    "goodbyes": 53,
+    "node": 54,
+    "shortcuts": 55,
+    "collector": 56,
+    "transports.probe": 60, "transports.bodies": 60,
     "transports.streams": 60, "transports.workers": 60, "transports.http": 60,
-    "transports.polling": 61, "transports.websocket": 61, "transports.requests": 61, "transports.tls": 61,
+    "transports.intake": 61, "transports.service": 61, "transports.colleagues": 61,
+    "transports.polling": 61, "transports.websocket": 62, "transports.requests": 62, "transports.tls": 61,
     "transports.proxy_headers": 61, "transports.borrowed": 61,
     "transports.clock": 62, "transports.watch": 62,
     "compression": 69, "responses": 69,
     "environs": 70, "origins": 70, "polls": 71, "reports": 71, "scripts": 70, "forwarded": 70, "farewell": 70,
+    "admission": 71,
     "wsgi": 72,
-    "startup": 73, "listeners": 73, "certificates": 73,
+    "startup": 73, "listeners": 73, "certificates": 73, "crew": 73,
     "doors": 74,
     "engineio": 75, "webpy": 75, "wsgi_app": 75,
     "handler": 76,
     "front": 77,
+    "server_options": 77,
     "server": 78,
     "testing": 79, "gunicorn_server": 79,
     "worker": 80,
@@ -75,8 +79,9 @@ RANKS = {
 PACKAGES = {"wire", "engine", "backplane", "transports", "doctor"}
 MAY_USE_GEVENT = {"transports.streams", "transports.workers", "transports.polling", "transports.websocket",
                   "transports.requests", "transports.tls", "transports.clock", "transports.probe",
-                  "transports.borrowed", "transports.watch", "patches", "certificates", "farewell", "handler",
-                  "front", "server", "gunicorn_server", "worker"}  # fmt: skip
+                  "transports.bodies", "transports.borrowed", "transports.watch", "transports.colleagues", "patches",
+                  "certificates", "farewell", "crew", "handler", "front", "server_options", "server",
+                  "gunicorn_server", "worker"}  # fmt: skip
 LONGEST_MODULE = 350
 LONGEST_FUNCTION = 40
 

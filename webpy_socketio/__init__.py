@@ -6,6 +6,7 @@ from .errors import (
     AckTimeout,
     Disconnected,
     EventError,
+    LimitExceeded,
     NoSocket,
     Refused,
     SettingsError,
@@ -15,7 +16,16 @@ from .errors import (
 from .events import EVENTS
 from .scripts import script_url, template_dir
 from .server import SocketIOServer
-from .shortcuts import broadcast, broadcast_channel, channels, send, server_side_call, server_side_emit, to
+from .shortcuts import (
+    broadcast,
+    broadcast_channel,
+    channels,
+    disconnect_session,
+    send,
+    server_side_call,
+    server_side_emit,
+    to,
+)
 from .webpy import make_socketio_urls, socketio_urls
 
 __version__ = "1.0.0.dev0"
@@ -40,6 +50,7 @@ __all__ = [
     "AckTimeout",
     "Disconnected",
     "EventError",
+    "LimitExceeded",
     "NoSocket",
     "Refused",
     "SettingsError",
@@ -51,6 +62,7 @@ __all__ = [
     "channel_overflow",
     "channels",
     "connection_middleware",
+    "disconnect_session",
     "make_socketio_urls",
     "metrics_collector",
     "on_any",

@@ -94,7 +94,7 @@ class PacketError(ClientError):
 
 
 class LimitExceeded(ClientError):
-    """A client wants more than a limit allows.
+    """A client wants more than a limit allows, or owes more acknowledgements.
 
     :param limit: the name of the setting.
     """

@@ -11,17 +11,19 @@ from typing import Any
 
 from .answers import FAILED, as_arguments, error_answer
 from .dispatch import Dispatch
-from .errors import AckTimeout, ClientError, Disconnected, Refused, UnsendableValue
+from .errors import AckTimeout, ClientError, Disconnected, LimitExceeded, Refused, UnsendableValue
 from .handlers import Handler
 from .identifiers import is_private
 from .logs import address_of, as_text, logger, printable
 from .middleware import around_connection, around_packet
-from .reasons import SERVER_DISCONNECT
+from .reasons import LOGGED_OUT, SERVER_DISCONNECT
 from .services import Services
 from .sockets import Socket
 from .wire.packets import SocketPacket, SocketType
 
 SUBSCRIBE = "__subscribe__"
+#: What a client still says then is not heard.
+PUT_OUT = (SERVER_DISCONNECT, LOGGED_OUT)
 CHANNEL_EVENTS = (SUBSCRIBE, "__unsubscribe__")
 
 
@@ -55,7 +57,7 @@ class Namespace:
 
         :param data: the event's name and its arguments.
         """
-        if not socket.admitted or socket.reason is SERVER_DISCONNECT:
+        if not socket.admitted or (socket.reason is not None and socket.reason in PUT_OUT):
             return  # it was on its way when the client was put out
         name, *args = data
         if self._events.packet_middleware.is_bound:
@@ -84,7 +86,7 @@ class Namespace:
     def report(self, socket: Socket, error: BaseException, where: str) -> None:
         """Log what a handler raised, and show it to ``on_error``."""
         # That a client did not answer, or left, is no fault of the handler: one line will do.
-        trace = None if isinstance(error, (AckTimeout, Disconnected)) else error
+        trace = None if isinstance(error, (AckTimeout, Disconnected, LimitExceeded)) else error
         name = type(error).__name__
         fields = {"session": socket.link.label, "address": address_of(socket.request)}
         logger.error("%s raised %s: %s", where, name, printable(str(error)), exc_info=trace, extra=fields)
@@ -160,12 +162,19 @@ class Namespace:
     def _change_channels(self, socket: Socket, kind: str, change: Callable[[Socket, str], Any], args: list[Any]) -> Any:
         try:
             channel = self._channel_name(args)
+        except LimitExceeded as error:
+            self._services.counters.limited[error.limit] += 1
+            return error_answer("invalid_channel", str(error))
         except ClientError as error:
             return error_answer("invalid_channel", str(error))
         self._log(socket, kind, channel)
         return change(socket, channel)
 
     def _subscribe(self, socket: Socket, channel: str) -> Any:
+        most = self._services.settings.max_channels
+        if most and channel not in socket.channels and socket.owner.followed >= most:
+            self._services.counters.limited["max_channels"] += 1
+            return error_answer("over_limit", f"max_channels: a client follows at most {most:,} channels")
         if not socket.provisionally(channel):
             return True
         refusal: Refused | None = Refused()  # whatever ends the handlers, only their consent grants it
@@ -188,8 +197,10 @@ class Namespace:
 
     def _channel_name(self, args: list[Any]) -> str:
         limit = self._services.settings.max_channel_length
-        if len(args) != 1 or not isinstance(args[0], str) or not 0 < len(args[0]) <= limit:
+        if len(args) != 1 or not isinstance(args[0], str) or not args[0]:
             raise ClientError(f"a channel's name is a string of 1 to {limit} characters")
+        if len(args[0]) > limit:
+            raise LimitExceeded("max_channel_length", f"a channel's name is a string of 1 to {limit} characters")
         if is_private(args[0]):
             raise ClientError("a session id is the name of a private channel")
         return args[0]
@@ -245,7 +256,10 @@ class Namespaces:
         return len(self._table)
 
     def enter(self, name: str) -> Namespace | None:
-        """Return a namespace for one more socket, or None if no handler was bound to it, so that it does not exist."""
+        """Return a namespace for one more socket, or None if no handler was bound to it, so that it does not exist.
+
+        Raises LimitExceeded for a name that is too long to be compared with patterns.
+        """
         namespace = self._table.get(name)
         if (namespace is None or not namespace.population) and not self._exists(name):
             return None
@@ -267,4 +281,8 @@ class Namespaces:
 
     def _exists(self, name: str) -> bool:
         events, longest = self._services.events, self._services.settings.max_channel_length
-        return events.names(name) or (len(name) <= longest and events.declares(name))
+        if events.names(name):
+            return True
+        if len(name) > longest:
+            raise LimitExceeded("max_channel_length", f"a namespace's name has at most {longest} characters")
+        return events.declares(name)

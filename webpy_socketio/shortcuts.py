@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from .errors import NoSocket
+from .identifiers import private_channel
 from .node import Node
 from .services import Services
-from .targets import Target, check_event_name, seconds_to_wait, select
+from .targets import Target, check_event_name, check_web_session_id, seconds_to_wait, select
 
 _current: Node | None = None
 
@@ -67,6 +68,20 @@ def broadcast_channel(message: Any, channel: str, *, namespace: str = "/") -> No
     """
     if not to(channel, namespace=namespace).send(message) and _is_alone():
         raise NoSocket(f"no socket is subscribed to {channel!r}")
+
+
+def disconnect_session(web_session_id: str) -> None:
+    """End all connections of a web session, with the reason ``logged out``; clients do not come back by themselves.
+
+    :param web_session_id: as web.py's ``session.session_id``, or what ``socket.web_session_id`` was set to.
+
+    Raises NoSocket if there are none, and no other process that could have one; EventError for what is no text.
+    """
+    check_web_session_id(web_session_id)
+    channel, services = private_channel(web_session_id), None if _current is None else _current.services
+    is_over = services is not None and services.runner.call(lambda: services.backplane.log_out(channel))
+    if services is None or not (is_over or not services.backplane.is_alone):
+        raise NoSocket("no connection belongs to this web session")
 
 
 def channels(namespace: str = "/") -> list[str]:

@@ -82,6 +82,7 @@ OPERATIONS: dict[str, Any] = {
     "unsubscribe": lambda names, **whom: target(**whom).unsubscribe(*names),
     "disconnect": lambda **whom: target(**whom).disconnect(),
     "channels": lambda namespace="/": channels(namespace),
+    "log_out": lambda name: disconnect_session(name),
     "send": lambda session_id, message: send(session_id, message),
     "server_emit": lambda data: server_side_emit(*data),
     "server_call": lambda data, timeout=3: server_side_call(*data, timeout=timeout),
@@ -96,6 +97,7 @@ OPERATIONS: dict[str, Any] = {
 def connected(request: Any, socket: Any, context: dict[str, Any]) -> None:
     """Clients say what they are called, and where they want to be."""
     context["name"] = socket.auth["name"]
+    socket.web_session_id = socket.auth["name"]
     context["secret"] = object()  # has no form in JSON
     for channel in socket.auth["channels"]:
         socket.subscribe(channel)

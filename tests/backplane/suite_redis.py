@@ -188,7 +188,7 @@ def test_an_answer_that_does_not_come(here: Process, there: Process) -> None:
     wait_for(lambda: not ballot.unreported)
     assert ballot.missing == 1
     assert there.desk.pending == 1
-    there.desk.deadlines.expire(0.2)
+    there.desk.deadlines.expire(there.backplane._runner.now() + 0.2)
     assert there.desk.pending == 0
 
 

@@ -62,12 +62,11 @@ def test_every_kind_of_broadcast(cluster: Cluster, clients: dict[str, Client], s
         emit("nobody", channels=["nobody"])
         emit("elsewhere", namespace="/chat")
         emit("binary", b"\x00\xff", {"nested": b"\x01"}, b"")
-        emit("volatile", volatile=True)
         emit("local", local=True)
 
     got = collect(send_all, list(clients.values()), lambda: emit("end"))
     everybody = [["all", 1, "zwei", {"drei": [4.5, None, True, "€ 😀"]}], ["room"]]
-    last = [["binary", b"\x00\xff", {"nested": b"\x01"}, b""], ["volatile"]]
+    last = [["binary", b"\x00\xff", {"nested": b"\x01"}, b""]]
     expected = {
         "one": [*everybody, ["two"], ["once"], ["but"], ["but id"], *last],
         "two": [*everybody, ["once"], ["but id"], ["id"], *last],
@@ -75,6 +74,14 @@ def test_every_kind_of_broadcast(cluster: Cluster, clients: dict[str, Client], s
     }
     expected[sender] += [["local"]]
     assert got == expected
+
+
+def test_volatile(cluster: Cluster, clients: dict[str, Client], sender: str) -> None:
+    def have_all() -> bool:  # who is busy at that moment does not get it
+        do(cluster.servers[sender], "emit", data=["volatile"], volatile=True)
+        return all(["volatile"] in client.heard for client in clients.values())
+
+    wait_for(have_all)
 
 
 def test_a_handler_sends_to_all_others(cluster: Cluster, clients: dict[str, Client], sender: str) -> None:
@@ -210,6 +217,14 @@ def test_sending_to_an_id_of_another_process(cluster: Cluster, clients: dict[str
     assert do(cluster.servers["one"], "send", session_id=clients["two"].sid, message="you") is None
     assert do(cluster.servers["one"], "send", session_id="nobody", message="you") is None  # who could know?
     assert clients["two"].until("message") == []
+
+
+def test_a_user_who_logs_out_in_one_process_is_out_of_all(cluster: Cluster, clients: dict[str, Client]) -> None:
+    assert do(cluster.servers["one"], "log_out", name="two") is None
+    assert clients["two"].until("disconnect") == []
+    do(cluster.servers["two"], "emit", data=["end"])
+    for name in ("one", "node"):
+        assert clients[name].until("end") == []
 
 
 def test_nothing_of_this_was_trouble(cluster: Cluster) -> None:

@@ -10,6 +10,7 @@
   what is known, rather than leave some out.
 * ``server_side_emit`` and ``server_side_call`` have handlers run by every process but this one.
 * No handler of the application runs within what comes from other processes: whoever listens to them never waits.
+* ``log_out`` is done to the connections of every process.
 * A selection that is ``local`` means the sockets of this process only.
 * Order: envelopes published one after the other by one process are delivered in that order by each process. Between
   publishers there is no order.
@@ -69,6 +70,10 @@ class Backplane(Protocol):
 
     def disconnect(self, selection: Selection) -> None:
         """Put the sockets that are meant out of their namespace."""
+
+    def log_out(self, web_session: str) -> bool:
+        """End the connections of a web session, given by its private channel; tells whether there are any, as far as
+        that is known."""
 
     def server_side_emit(self, namespace: str, data: list[Any]) -> None:
         """Have the handlers of a server-side event, by its name and arguments, run by all other processes."""

@@ -63,6 +63,10 @@ class MemoryBackplane:
         if self._delivery is not None:
             self._delivery.disconnect(selection)
 
+    def log_out(self, web_session: str) -> bool:
+        """End the connections of a web session; tells whether there are any."""
+        return self._delivery is not None and self._delivery.log_out(web_session)
+
     def server_side_emit(self, namespace: str, data: list[Any]) -> None:
         """There is nobody else. Raises UnsendableValue for what could not be sent if there were."""
         encode_text(data)

@@ -144,6 +144,12 @@ class RedisBackplane:
         self._delivery.disconnect(selection)
         self._request(DISCONNECT, selection, close=False)
 
+    def log_out(self, web_session: str) -> bool:
+        """End the connections of a web session, given by its private channel; tells whether there are any here."""
+        is_here = self._delivery.log_out(web_session)
+        self._request(DISCONNECT, Selection(MAIN, (web_session,)), close=True)
+        return is_here
+
     def server_side_emit(self, namespace: str, data: list[Any]) -> None:
         """Have the handlers of a server-side event run by all other processes. Raises UnsendableValue."""
         self._bus.publish(self._names.request(namespace), encode_request(SERVER_SIDE_EMIT, self._uid, data=data))

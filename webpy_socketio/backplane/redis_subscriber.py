@@ -110,7 +110,7 @@ class Subscriber:
                 connected()
             count += 1
             if count % MANY == 0:
-                self._give_way()
+                self._runner.breathe()
         raise TimeoutError("nothing comes back that this process sends itself")
 
     def _changed(self) -> bool:
@@ -133,8 +133,3 @@ class Subscriber:
             waiters, self._waiters = self._waiters, []
             for waiter in waiters:
                 waiter.set()
-
-    def _give_way(self) -> None:
-        waiter = self._runner.waiter()
-        self._runner.start(waiter.set)
-        waiter.wait()

@@ -144,6 +144,8 @@ class Respondent:
             return
         if request.fields.get("close") is True:
             self._delivery.disconnect_wholly(selection)
+            for channel in selection.channels:  # a web session has one of its own, which is nobody else's
+                self._delivery.log_out(channel)
         else:
             self._delivery.disconnect(selection)
         if is_single:

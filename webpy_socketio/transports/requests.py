@@ -7,18 +7,19 @@ the HTTP server, for good.
 
 from __future__ import annotations
 
-import _socket
+import contextlib
 import functools
 import io
 import re
-from collections.abc import Callable, Collection
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import gevent
 
-from ..hub import Hub
 from ..runner import Waiter
+from .bodies import KEEP_ALIVE, Body, Patience, too_slow
 from .http import END_OF_HEAD, HeadReader, Request, render
+from .service import Response, Service
 from .streams import KEY, Connection, Stream
 
 #: Bytes that the head of a request may have.
@@ -27,77 +28,43 @@ LONGEST_HEAD = 65_536
 ANY_END_OF_HEAD = re.compile(rb"\n\r?\n")
 HAS_SID = re.compile(r"(?:^|&)sid=[^&]")
 CLOSE = ("Connection", "close")
-
-
-class Response(NamedTuple):
-    """What a request is answered."""
-
-    status: str
-    headers: list[tuple[str, str]]
-    body: bytes
-
-
-class Service(Protocol):
-    """What a connection needs of its server."""
-
-    @property
-    def hub(self) -> Hub:
-        """Whose sessions the requests are for."""
-
-    @property
-    def prefix(self) -> bytes:
-        """What the paths of Socket.IO begin with."""
-
-    @property
-    def probe(self) -> bytes:
-        """The one of them that is left to the HTTP server."""
-
-    @property
-    def reports(self) -> Collection[str]:
-        """Those that the door answers without the application."""
-
-    def make_environ(self, request: Request, address: Any) -> dict[str, Any]:
-        """The WSGI environ of a request, all but its input and its connection."""
-
-    def answer(self, environ: dict[str, Any], name: str) -> Response | Callable[[], Response]:
-        """Answer a request of a session, at once or by a function that may wait."""
-
-    def run_application(self, environ: dict[str, Any], connection: Connection) -> Response:
-        """Answer any other request. May wait."""
-
-    def take_back(self, raw: _socket.socket, address: Any, early: bytes) -> None:
-        """Take a connection, of which something has been read already, to the HTTP server."""
-
-    def log_answer(self, request: Request, environ: dict[str, Any], status: str, size: int) -> None:
-        """Note an answer of so many bytes in the access log, if it is worth that."""
+#: The answer to who does not finish the head of a request.
+TOO_SLOW = render("408 Request Timeout", [("Content-Length", "14")], b"header_timeout", close=True)
 
 
 class HttpConnection:
-    """One connection, from when it was accepted until somebody else takes it, or it is closed."""
+    """One connection, from when it was accepted until somebody else takes it, or it is closed.
+
+    :param early: what has been read of it already.
+    """
 
     __slots__ = (
-        "__weakref__", "_address", "_arrived", "_body", "_buffer", "_connection", "_expected", "_heads", "_is_paused",
-        "_served", "_service", "_stream",
+        "__weakref__", "_address", "_arrived", "_body", "_buffer", "_connection", "_expected", "_heads", "_is_gone",
+        "_is_paused", "_served", "_service", "_stream",
     )  # fmt: skip
 
-    def __init__(self, stream: Stream, address: Any, service: Service) -> None:
+    def __init__(self, stream: Stream, address: Any, service: Service, early: bytes = b"") -> None:
         self._stream = stream
         self._address = address
         self._service = service
         self._heads = HeadReader()
-        self._buffer = b""
+        self._buffer = early
         self._served = 0
         #: How many requests had been served when the time for the next began to run.
         self._expected = -1
         self._is_paused = False
+        #: Whether somebody else has taken the connection.
+        self._is_gone = False
         #: Of the request that is being answered, until the next may be taken.
         self._connection: Connection | None = None
         #: Of the last request, if it did not come with its head.
-        self._body: _Body | None = None
+        self._body: Body | None = None
         #: Set when more of it has arrived, or the client has hung up.
         self._arrived: Waiter | None = None
         self._stream.listen(self._readable)
         self._set_deadline()
+        if early:
+            self._take_request()
 
     @property
     def is_busy(self) -> bool:
@@ -109,13 +76,18 @@ class HttpConnection:
         self._connection = None
         self._stream.close()
 
-    def read_body(self, most: int) -> bytes:
-        """Return what comes next, or nothing if the client hangs up. May wait."""
+    def read_body(self, most: int, patience: Patience) -> bytes:
+        """Return what comes next, or nothing if the client hangs up. May wait; raises TimeoutError if it is in vain."""
         if not self._buffer:
-            arrived = self._arrived = self._service.hub.runner.waiter()
+            runner = self._service.hub.runner
+            arrived, began = runner.waiter(), runner.now()
+            self._arrived = arrived
             self._listen()
-            arrived.wait()
+            in_time = arrived.wait(patience.left)
             self._arrived = None
+            patience.spend(runner.now() - began, len(self._buffer))
+            if not in_time:
+                raise too_slow()
         body, self._buffer = self._buffer[:most], self._buffer[most:]
         return body
 
@@ -149,8 +121,13 @@ class HttpConnection:
             self._expect_head()
             return
         end += len(END_OF_HEAD)
-        request = self._heads.read(self._buffer[:end])
         service = self._service
+        owner = service.owner_of(self._buffer)
+        if owner is not None:
+            self._is_gone = True
+            service.hand_over(owner, self._stream.release(), self._address, self._buffer)
+            return
+        request = self._heads.read(self._buffer[:end])
         if (
             request is None
             or not request.path.startswith(service.prefix)
@@ -163,7 +140,7 @@ class HttpConnection:
         self._served += 1
         self._answer(request)
 
-    def _skip_body(self, body: _Body) -> None:
+    def _skip_body(self, body: Body) -> None:
         """Skip what the last request's answer did not take of its body: it must not pass for a request."""
         size = min(body.left, len(self._buffer))
         self._buffer = self._buffer[size:]
@@ -190,18 +167,40 @@ class HttpConnection:
             self._stream.listen(self._readable)
 
     def _leave(self) -> None:
+        self._is_gone = True
         self._service.take_back(self._stream.release(), self._address, self._buffer)
 
     def _set_deadline(self) -> None:
         hub = self._service.hub
-        deadline = hub.runner.now() + hub.settings.connect_timeout
+        deadline = hub.runner.now() + hub.settings.header_timeout
         self._expected = self._served
         hub.deadlines.add_weakly(deadline, HttpConnection.expect_request, self, self._served)
 
     def expect_request(self, served: int) -> None:
         """The time for the next request, after so many, is over."""
-        if served == self._served and self._stream.raw.fileno() >= 0 and self._connection is None:
+        if self._is_gone or self._stream.raw.fileno() < 0:
+            return
+        if served == self._served and self._connection is None:
+            if self._buffer:
+                self._service.hub.counters.limited["header_timeout"] += 1
+                with contextlib.suppress(OSError):
+                    self._stream.send(TOO_SLOW)
             self.close()
+        elif served == 0:
+            self._look_again()
+
+    def be_idle(self, served: int) -> None:
+        """Close the connection if it has rested since so many requests, and look again later if not."""
+        if self._is_gone or self._stream.raw.fileno() < 0:
+            return
+        if served == self._served and self._connection is None and not self._buffer:
+            self.close()
+        else:
+            self._look_again()
+
+    def _look_again(self) -> None:
+        hub = self._service.hub
+        hub.deadlines.add_weakly(hub.runner.now() + KEEP_ALIVE, HttpConnection.be_idle, self, self._served)
 
     # Answer.
 
@@ -229,7 +228,7 @@ class HttpConnection:
 
     def _input(self, length: int) -> Any:
         if len(self._buffer) < length:
-            self._body = _Body(self, length)
+            self._body = Body(self, length, self._service.hub.settings.header_timeout)
             return io.BufferedReader(self._body)
         body, self._buffer = self._buffer[:length], self._buffer[length:]
         return io.BytesIO(body)
@@ -293,7 +292,7 @@ class HttpConnection:
 
     def _give_away(self, connection: Connection, is_switch: bool) -> None:
         if is_switch and connection.taker is not None:
-            self._served += 1
+            self._is_gone = True
             self._connection = None
             connection.taker(self._stream, self._buffer)
         elif connection.on_failure is not None:
@@ -308,26 +307,3 @@ class HttpConnection:
             self.close()
         else:
             self._stream.linger(self._service.hub.deadlines, self._service.hub.runner.now())
-
-
-class _Body(io.RawIOBase):
-    """The input of a request whose body is still on its way."""
-
-    def __init__(self, connection: HttpConnection, length: int) -> None:
-        super().__init__()
-        self._connection = connection
-        self.left = length
-
-    def readable(self) -> bool:
-        """It is there to be read."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Read a part. Raises OSError if the client hung up before it was complete."""
-        size = min(len(buffer), self.left)
-        data = self._connection.read_body(size) if size else b""
-        if size and not data:
-            raise OSError(f"the client hung up, {self.left} bytes before the end of the request")
-        self.left -= len(data)
-        buffer[: len(data)] = data
-        return len(data)
