@@ -13,6 +13,7 @@ from .errors import (
     UnsendableValue,
 )
 from .events import EVENTS
+from .page_tokens import subscribe_token, token_script
 from .scripts import script_url, template_dir
 from .server import SocketIOServer
 from .shortcuts import broadcast, broadcast_channel, send, to
@@ -66,6 +67,8 @@ __all__ = [
     "script_url",
     "send",
     "socketio_urls",
+    "subscribe_token",
     "template_dir",
     "to",
+    "token_script",
 ]

@@ -23,6 +23,7 @@ from .recovery import Recovery
 from .runner import Runner, Scope
 from .services import Services
 from .settings import Settings
+from .tokens import Tokens
 
 
 class Node:
@@ -47,6 +48,7 @@ class Node:
             desk,
             recovery,
             overflows,
+            Tokens(settings, runner.time),
             weakref.WeakSet(),
         )
         self._namespaces = Namespaces(self.services)

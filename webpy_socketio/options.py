@@ -18,6 +18,10 @@ N = TypeVar("N", int, float)
 TRANSPORTS = ("polling", "websocket")
 LOG_FORMATS = ("text", "json")
 CLIENTS = ("1-2", "3-4")
+OPEN = "open"
+CLOSED = "closed"
+#: Characters of a secret, at least: of random ones, as many as nobody can try.
+SHORTEST_SECRET = 16
 #: Stands for the address of whoever comes by a Unix socket.
 UNIX = "unix"
 DEFAULT_LOG_FORMAT = '%(REMOTE_ADDR)s - - [%(TIME)s] "Socket.IO %(TYPE)s: %(MESSAGE)s"'
@@ -113,6 +117,17 @@ def as_names(value: Any) -> tuple[str, ...]:
     if not isinstance(value, Iterable):
         raise ValueError("must be a list of names")
     return tuple(filter(None, (as_text(name).strip() for name in value)))
+
+
+def as_secrets(value: Any) -> tuple[str, ...]:
+    """Secrets, each long enough. What is wrong with one is told without showing it."""
+    names = as_names(value)
+    if any(len(name) < SHORTEST_SECRET for name in names):
+        raise ValueError(
+            f"a secret has at least {SHORTEST_SECRET} characters, random ones, and no comma; "
+            "python3 -c 'import secrets; print(secrets.token_urlsafe())' makes one"
+        )
+    return names
 
 
 def as_origins(value: Any) -> tuple[str, ...]:

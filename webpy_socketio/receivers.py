@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Protocol
 
 from .acks import AckListener, PendingAcks
 from .engine.session import Session
 from .envelope import Selection
+from .errors import EventError
 from .history import Kept
 from .overflow import Overflow
 from .reasons import SERVER_DISCONNECT, TRANSPORT_CLOSE, Reason
@@ -51,7 +52,7 @@ class Receiver:
     """
 
     __slots__ = (
-        "__weakref__", "_acks", "_held", "_services", "_spawned", "_subscriptions",
+        "__weakref__", "_acks", "_held", "_services", "_spawned", "_subscriptions", "_user",
         "admitted", "auth", "connected", "context", "first_number", "instances", "is_attached", "last_number", "link",
         "namespace", "owner", "pid", "reason", "recovered", "replayed_from", "request", "sid",
     )  # fmt: skip
@@ -88,6 +89,7 @@ class Receiver:
         #: See Recovery.
         self.replayed_from = 0
         self._services = services
+        self._user: Hashable = None
         self._subscriptions = Subscriptions()
         self._acks: PendingAcks | None = None
         self._held: list[tuple[Prepared, bool]] | None = []
@@ -97,6 +99,23 @@ class Receiver:
     def channels(self) -> list[str]:
         """The channels that this socket is subscribed to, in the order it subscribed."""
         return list(self._subscriptions)
+
+    @property
+    def user(self) -> Hashable:
+        """Who the client is: what you set it to, or whom its first token for a channel was for; else None.
+
+        Raises EventError for what cannot be told apart from others (no hash).
+        """
+        return self._user
+
+    @user.setter
+    def user(self, user: Hashable) -> None:
+        """Say who the client is."""
+        try:
+            hash(user)
+        except TypeError:
+            raise EventError(f"socket.user cannot be {user!r}: give something hashable, like the user's id") from None
+        self._user = user
 
     @property
     def pending_acks(self) -> int:

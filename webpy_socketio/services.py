@@ -17,6 +17,7 @@ from .overflows import Overflows
 from .recovery import Recovery
 from .runner import Runner
 from .settings import Settings
+from .tokens import Tokens
 
 
 @dataclass(frozen=True)
@@ -35,5 +36,6 @@ class Services:
     #: None if clients cannot come back to a connection that broke.
     recovery: Recovery | None
     overflows: Overflows
+    tokens: Tokens
     #: Conversations that may still run handlers although their connection is over.
     ending: weakref.WeakSet[Conversation]
