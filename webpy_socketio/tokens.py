@@ -31,7 +31,7 @@ class Claims(NamedTuple):
     #: Who may use it; None: whoever has it.
     user: str | int | None
     #: Seconds since 1970, from which on nobody may.
-    until: int
+    until: float
 
 
 class Tokens:
@@ -62,7 +62,7 @@ class Tokens:
         is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
         if not is_number or not 0 < seconds < math.inf:
             raise EventError(f"expires={seconds!r} is not a number of seconds above 0")
-        token = str(self._serializer.dumps(Claims(namespace, channel, user, math.ceil(self._now() + seconds))))
+        token = str(self._serializer.dumps(Claims(namespace, channel, user, self._now() + seconds)))
         if len(token) > LONGEST_TOKEN:
             raise EventError("the token would be too long: give a shorter user")
         return token
