@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
 from tests.browser.test_client import HARNESS
-from tests.serving import Server, serve
+from tests.samples import on_port, python_samples
+from tests.serving import ROOT, Server, free_port, serve
 
 SECRETS = "a secret of the tests, another secret of the tests"
 CLIENTS = {"ours": {}, "official 4": {"client": "/official-4.js"}, "official 3": {"client": "/official-3.js"}}
@@ -259,6 +262,29 @@ def test_a_token_that_comes_while_there_is_no_connection_is_kept(run: Run) -> No
         return told;"""
     )
     assert got == [["room-42", True, None]]
+
+
+def test_the_sample_of_the_documents(browser: Any, tmp_path: Path) -> None:
+    """Alice sees that her order is paid, and cannot see another."""
+    [code] = [code for code in python_samples(ROOT / "docs" / "security.rst") if "subscribe_token" in code]
+    port = free_port()
+    script = tmp_path / "orders.py"
+    script.write_text(on_port(code, port))
+    context = browser.new_context()
+    with Server([sys.executable, str(script)], port, {"PYTHONUNBUFFERED": "1"}, tmp_path) as server:
+        page = context.new_page()
+        assert page.goto(server.url + "/orders/7").status == 403
+        context.add_cookies([{"name": "user", "value": "alice", "url": server.url}])
+        page.goto(server.url + "/orders/7")
+        page.evaluate("new Promise((resolve) => socket.subscribe('order-7', resolve))")
+        page.evaluate("fetch('/orders/8/pay', {method: 'POST'}).then(() => fetch('/orders/7/pay', {method: 'POST'}))")
+        page.wait_for_function("document.getElementById('state').textContent === 'paid'")
+        refusal = page.evaluate(
+            "new Promise((resolve) => socket.emit('__subscribe__', 'order-8', (answer) => resolve(answer.error.code)))"
+        )
+        assert refusal == "token_required"
+        assert "Traceback" not in server.log
+    context.close()
 
 
 def test_only_a_page_that_has_tokens_says_so(server: Server) -> None:
