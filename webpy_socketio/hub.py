@@ -38,6 +38,8 @@ from .wire.prepared import Prepared
 CROWD = 10_000
 #: Seconds; within less, all can be told at once.
 NOTICEABLE = 0.05
+#: Seconds that a client has then to take what was sent before: one that reads at all needs less.
+LAST_WORDS = 3.0
 #: Makes the conversation that a new session carries.
 Converse = Callable[[Session, "dict[str, Any]", "Scope | None"], Conversation]
 
@@ -226,6 +228,7 @@ class Hub:
 
     def _say_goodbye(self, session: Session) -> None:
         if session.is_backed_up:
+            self.deadlines.add(self.runner.now() + LAST_WORDS, self._give_up, weakref.ref(session))
             self.close(session, SERVER_SHUTDOWN)
         else:
             self.end(session, SERVER_SHUTDOWN)

@@ -14,6 +14,7 @@ from gevent.event import Event
 from websockets.frames import Frame, Opcode
 
 from tests.pairs import Client, World
+from webpy_socketio.reasons import SERVER_SHUTDOWN
 from webpy_socketio.transports.streams import Stream
 from webpy_socketio.transports.websocket import WebSocket
 from webpy_socketio.wire.dialects import V4
@@ -168,7 +169,8 @@ def test_a_session_that_ended_before_its_websocket_opened(world: World) -> None:
     world.hub.drain()
     WebSocket(Stream(raw), session, world.hub).open(b"")
     other.settimeout(5)
-    assert other.recv(100) == Frame(Opcode.CLOSE, b"").serialize(mask=False)
+    farewell = SERVER_SHUTDOWN.code.to_bytes(2, "big") + SERVER_SHUTDOWN.sentence.encode()
+    assert other.recv(100) == Frame(Opcode.CLOSE, farewell).serialize(mask=False)
     other.close()
     gevent.sleep(0.01)
 
