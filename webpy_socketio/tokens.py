@@ -7,7 +7,6 @@ asked. It is not encrypted: its holder can read all that it says.
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
@@ -21,6 +20,8 @@ SALT = "webpy_socketio.subscribe_token.1"
 SIGNER = {"key_derivation": "hmac", "digest_method": hashlib.sha256}
 #: Characters. A longer text is no token, and is not even hashed.
 LONGEST_TOKEN = 4096
+#: Seconds. A token for ever could not be called back but with its secret.
+LONGEST_LIFE = 1e9
 
 
 class Claims(NamedTuple):
@@ -60,8 +61,8 @@ class Tokens:
         if user is not None and (isinstance(user, bool) or not isinstance(user, (str, int))):
             raise EventError(f"user={user!r} cannot be in a token: give a text or a whole number, like the user's id")
         is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
-        if not is_number or not 0 < seconds < math.inf:
-            raise EventError(f"expires={seconds!r} is not a number of seconds above 0")
+        if not is_number or not 0 < seconds <= LONGEST_LIFE:
+            raise EventError(f"expires={seconds!r} is not a number of seconds above 0, of some years at the most")
         token = str(self._serializer.dumps(Claims(namespace, channel, user, self._now() + seconds)))
         if len(token) > LONGEST_TOKEN:
             raise EventError("the token would be too long: give a shorter user")
