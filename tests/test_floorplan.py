@@ -44,16 +44,18 @@ RANKS = {
     "transports.probe": 60,
     "transports.streams": 60, "transports.workers": 60, "transports.http": 60,
     "transports.polling": 61, "transports.websocket": 61, "transports.requests": 61, "transports.tls": 61,
+    "transports.colleagues": 61,
     "transports.proxy_headers": 61, "transports.borrowed": 61,
     "transports.clock": 62, "transports.watch": 62,
     "compression": 69, "responses": 69,
     "environs": 70, "origins": 70, "polls": 71, "reports": 71, "scripts": 70, "forwarded": 70, "farewell": 70,
     "wsgi": 72,
-    "startup": 73, "listeners": 73, "certificates": 73,
+    "startup": 73, "listeners": 73, "certificates": 73, "crew": 73,
     "doors": 74, "page_tokens": 74,
     "engineio": 75, "webpy": 75, "wsgi_app": 75,
     "handler": 76,
     "front": 77,
+    "server_options": 77,
     "server": 78,
     "testing": 79, "gunicorn_server": 79,
     "worker": 80,
@@ -71,8 +73,9 @@ RANKS = {
 PACKAGES = {"wire", "engine", "backplane", "transports", "doctor"}
 MAY_USE_GEVENT = {"transports.streams", "transports.workers", "transports.polling", "transports.websocket",
                   "transports.requests", "transports.tls", "transports.clock", "transports.probe",
-                  "transports.borrowed", "transports.watch", "patches", "certificates", "farewell", "handler",
-                  "front", "server", "gunicorn_server", "worker"}  # fmt: skip
+                  "transports.borrowed", "transports.watch", "transports.colleagues", "patches", "certificates",
+                  "farewell", "crew", "handler", "front", "server_options", "server", "gunicorn_server",
+                  "worker"}  # fmt: skip
 LONGEST_MODULE = 350
 LONGEST_FUNCTION = 40
 

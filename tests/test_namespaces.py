@@ -503,6 +503,14 @@ def test_every_end_has_a_reason_and_comes_once(events: Events, server: TestServe
     assert calls == [(reason, False), ("finish", ["room-1"])]
 
 
+def test_the_log_says_in_a_line_why_a_connection_ended(server: TestServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "webpy_socketio")
+    joined(server)
+    server.hub.drain()
+    (line,) = [message for message in caplog.messages if "ended" in message]
+    assert re.fullmatch(r"session \S{6}\.\.\. ended: server shutting down \(1012\): The server is stopping\.", line)
+
+
 def test_on_finish_can_still_broadcast_to_the_channels(events: Events, server: TestServer) -> None:
     events.on_finish(lambda request, socket, context: socket.broadcast_channel("left"))
     client, other, stranger = joined(server, "room-1"), joined(server, "room-1"), joined(server)

@@ -24,6 +24,7 @@ from webpy_socketio.startup import read_settings
 FIELDS = [option.name for option in dataclasses.fields(Settings)]
 SECONDS = [name for name in FIELDS if isinstance(getattr(Settings(), name), float)]
 COUNTS = [
+    "workers",
     "max_payload",
     "max_attachments",
     "max_inbox",
@@ -255,7 +256,7 @@ def test_host(value: str) -> None:
     assert read("host", value) == value
 
 
-PATHS = ["unix", "certfile", "keyfile"]
+PATHS = ["unix", "certfile", "keyfile", "worker_dir"]
 
 
 @pytest.mark.parametrize("name", PATHS)
@@ -513,6 +514,7 @@ def test_every_kind_of_option_is_tried() -> None:
         "trusted_proxies",
         "cookie",
         "metrics_token",
+        "redis_url",
         "log_format",
         "overflow",
         "subscriptions",

@@ -58,14 +58,14 @@ class Front:
         """Whose sessions the requests are for."""
         return self._door.hub
 
-    def welcome(self, raw: _socket.socket, address: Any) -> None:
-        """Serve a connection that was accepted."""
+    def welcome(self, raw: _socket.socket, address: Any, early: bytes = b"") -> None:
+        """Serve a connection that was accepted, here or by another worker, which has read something of it."""
         raw.setblocking(False)
         set_no_delay(raw)
         if self._server.ssl_enabled:
             self._encrypt(raw, address)
         else:
-            self._connections.add(HttpConnection(Stream(raw), address, self))
+            self._connections.add(HttpConnection(Stream(raw), address, self, early))
 
     def _encrypt(self, raw: _socket.socket, address: Any) -> None:
         def done(sock: TlsSocket) -> None:
@@ -131,6 +131,20 @@ class Front:
             return started.complete(body)
         except BaseException as error:  # also timeouts of gevent: whatever it is, the client gets an answer
             return _fail("the application", error)
+
+    def owner_of(self, head: bytes) -> str | None:
+        """Which other worker has the session that a request is for, if one has."""
+        colleagues = self._server.colleagues
+        return None if colleagues is None else colleagues.owner_of(head)
+
+    def hand_over(self, owner: str, raw: _socket.socket, address: Any, early: bytes) -> None:
+        """Give a connection to another worker; if that is gone, so is the session, and the HTTP server will say so."""
+
+        def give() -> None:
+            if not self._server.colleagues.hand_over(owner, raw, address, early):
+                self.take_back(raw, address, early)
+
+        self.hub.runner.start(give)
 
     def take_back(self, raw: _socket.socket | TlsSocket, address: Any, early: bytes) -> None:
         """Take a connection, of which something has been read already, to the HTTP server."""

@@ -68,7 +68,13 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
         return super().handle_one_request()
 
     def handle_one_response(self) -> None:
-        """Answer one request; then let go of the connection if the answer was to switch protocols."""
+        """Answer one request; then let go of the connection if the answer was to switch protocols.
+
+        One for a session of another worker is not answered here: that worker gets the connection, with the request.
+        """
+        if self._belongs_elsewhere():
+            self.close_connection = True
+            return
         super().handle_one_response()
         connection = self._connection
         if connection is None or connection.taker is None:
@@ -114,6 +120,19 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
     def _handle_client_error(self, ex: Exception) -> Any:
         """Answer a request that cannot be read; a client that went away meanwhile is not worth a word."""
         return None if isinstance(ex, OSError) else super()._handle_client_error(ex)
+
+    def _belongs_elsewhere(self) -> bool:
+        """Give the connection to the worker that the request is for, if it is another; tells whether that took it."""
+        colleagues = self.server.colleagues
+        owner = None if colleagues is None else colleagues.owner_of(self.requestline.encode("latin-1"))
+        if owner is None:
+            return False
+        lines = [self.requestline, *(f"{name}: {value}" for name, value in self.headers.items()), "", ""]
+        early = "\r\n".join(lines).encode("latin-1") + self._unread()
+        if not colleagues.hand_over(owner, self.socket, self._address, early):
+            return False
+        self.socket = None
+        return True
 
     def _give_away(self, taker: Callable[[Stream, bytes], None]) -> None:
         """Hand the connection to its taker, and do not touch it again."""

@@ -38,7 +38,9 @@ from .wire.prepared import Prepared
 CROWD = 10_000
 #: Seconds; within less, all can be told at once.
 NOTICEABLE = 0.05
-#: Seconds that a client has then to take what was sent before: one that reads at all needs less.
+#: Seconds that a stopping server lets handlers finish before their client is told, so that it still gets their answers.
+LAST_ANSWERS = 0.5
+#: Seconds that a client has after that to take what was sent before: one that reads at all needs less.
 LAST_WORDS = 3.0
 #: Makes the conversation that a new session carries.
 Converse = Callable[[Session, "dict[str, Any]", "Scope | None"], Conversation]
@@ -66,6 +68,8 @@ class Hub:
         self.deadlines = deadlines
         self.counters = counters
         self.draining = False
+        #: What the ids of sessions carry, where there are several workers.
+        self.label = ""
         #: What the operator is to be told once.
         self.hints = Hints()
         self._converse = converse
@@ -90,7 +94,7 @@ class Hub:
         :param scope: what surrounds the client's handlers.
         """
         now = self.runner.now()
-        session = Session(new_id(), dialect, transport, self.settings, now)
+        session = Session(new_id(self.label), dialect, transport, self.settings, now)
         session.on_overflow = self._on_overflow
         session.peer = self._converse(session, request, scope)
         session.step(Step.OPEN)
@@ -207,8 +211,9 @@ class Hub:
     def drain(self, longest: float = math.inf) -> None:
         """Open no more sessions, and close all there are. :attr:`is_quiet` tells when the last handler has run.
 
-        Of many, each goes on until its own moment within ``drain_time``, and what waits for its client is sent before:
-        so that not everybody comes back to another server in the same second, and nobody has lost something.
+        Of many, each goes on until its own moment within ``drain_time``, and what waits for its client is sent before,
+        with the answers of handlers that are soon done: so that not everybody comes back to another server in the same
+        second, and nobody has lost something.
 
         :param longest: seconds within which all are to be told.
         """
@@ -219,12 +224,20 @@ class Hub:
             if seconds >= NOTICEABLE:
                 self.deadlines.add(now + random.uniform(0, seconds), self._dismiss, weakref.ref(session))
             else:
-                self._say_goodbye(session)
+                self._hear_out(session)
 
     def end_all(self) -> None:
         """End all sessions now: the time for goodbyes is over."""
         for session in list(self._sessions.values()):
             self.end(session, SERVER_SHUTDOWN)
+
+    def _hear_out(self, session: Session) -> None:
+        """Say goodbye to a client once what it asked for is answered; it asked before it could know."""
+        if session.is_open and session.peer.is_busy:
+            self.deadlines.add(self.runner.now() + LAST_ANSWERS, self._insist, weakref.ref(session))
+            session.peer.when_idle(lambda: self._say_goodbye(session))
+        else:
+            self._say_goodbye(session)
 
     def _say_goodbye(self, session: Session) -> None:
         if session.is_backed_up:
@@ -272,6 +285,11 @@ class Hub:
             self.close(session, PROTOCOL_VIOLATION)
 
     def _dismiss(self, reference: weakref.ref[Session], now: float) -> None:
+        session = reference()
+        if session is not None:
+            self._hear_out(session)
+
+    def _insist(self, reference: weakref.ref[Session], now: float) -> None:
         session = reference()
         if session is not None:
             self._say_goodbye(session)

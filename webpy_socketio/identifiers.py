@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import re
 import secrets
+import string
 
 #: What every id begins with. Ids have the letters and the length of those of Node's server.
 MARK = "-_"
 RANDOM_BYTES = 13
+LENGTH = 20
+#: What may stand after the mark, to tell which worker the session lives in.
+LABELS = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
 # Clients 1.x and 2.x make up the id of a namespace's socket by themselves: "/chat#" and the id of the connection.
 PRIVATE = re.compile(r"(?:/.*#)?-_[A-Za-z0-9_-]{18}", re.DOTALL)
 
 
-def new_id() -> str:
-    """Return an id that nobody can guess: 20 characters with 104 random bits."""
-    return MARK + secrets.token_urlsafe(RANDOM_BYTES)
+def new_id(label: str = "") -> str:
+    """Return an id that nobody can guess: 20 characters with at least 102 random bits.
+
+    :param label: one of :data:`LABELS`, or none.
+    """
+    return (MARK + label + secrets.token_urlsafe(RANDOM_BYTES))[:LENGTH]
 
 
 def is_private(name: str) -> bool:

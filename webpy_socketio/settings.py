@@ -61,6 +61,12 @@ class Settings:
     unix: str | None = _option(None, as_path)
     #: Descriptor of a listening socket to inherit instead, when SocketIOServer gets no listener.
     fd: int | None = _option(None, as_descriptor)
+    #: Redis server by which several processes reach each other's clients: "redis://..."; None if there is one process.
+    redis_url: str | None = _option(None, as_optional_text)
+    #: Processes that SocketIOServer starts to share the work; more than one needs ``redis_url``.
+    workers: int = _option(1, as_count)
+    #: Private directory through which the processes of one server, if others start them, hand over requests.
+    worker_dir: str | None = _option(None, as_path)
     #: File with the certificate, and those that lead to its authority, in PEM: everything is encrypted then.
     certfile: str | None = _option(None, as_path)
     #: File with the certificate's key, if that is not in the same.

@@ -11,7 +11,7 @@ from typing import Any
 import gevent
 import pytest
 from gevent.event import Event
-from websockets.frames import Frame, Opcode
+from websockets.frames import Close, Frame, Opcode
 
 from tests.pairs import Client, World
 from webpy_socketio.reasons import SERVER_SHUTDOWN
@@ -169,8 +169,8 @@ def test_a_session_that_ended_before_its_websocket_opened(world: World) -> None:
     world.hub.drain()
     WebSocket(Stream(raw), session, world.hub).open(b"")
     other.settimeout(5)
-    farewell = SERVER_SHUTDOWN.code.to_bytes(2, "big") + SERVER_SHUTDOWN.sentence.encode()
-    assert other.recv(100) == Frame(Opcode.CLOSE, farewell).serialize(mask=False)
+    goodbye = Close(SERVER_SHUTDOWN.code, SERVER_SHUTDOWN.sentence)
+    assert other.recv(100) == Frame(Opcode.CLOSE, goodbye.serialize()).serialize(mask=False)
     other.close()
     gevent.sleep(0.01)
 

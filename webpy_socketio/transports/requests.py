@@ -65,6 +65,12 @@ class Service(Protocol):
     def run_application(self, environ: dict[str, Any], connection: Connection) -> Response:
         """Answer any other request. May wait."""
 
+    def owner_of(self, head: bytes) -> str | None:
+        """Which other worker has the session that a request is for, if one has."""
+
+    def hand_over(self, owner: str, raw: _socket.socket, address: Any, early: bytes) -> None:
+        """Give a connection, of which something has been read already, to another worker."""
+
     def take_back(self, raw: _socket.socket, address: Any, early: bytes) -> None:
         """Take a connection, of which something has been read already, to the HTTP server."""
 
@@ -73,19 +79,22 @@ class Service(Protocol):
 
 
 class HttpConnection:
-    """One connection, from when it was accepted until somebody else takes it, or it is closed."""
+    """One connection, from when it was accepted until somebody else takes it, or it is closed.
+
+    :param early: what has been read of it already.
+    """
 
     __slots__ = (
         "__weakref__", "_address", "_arrived", "_body", "_buffer", "_connection", "_expected", "_heads", "_is_paused",
         "_served", "_service", "_stream",
     )  # fmt: skip
 
-    def __init__(self, stream: Stream, address: Any, service: Service) -> None:
+    def __init__(self, stream: Stream, address: Any, service: Service, early: bytes = b"") -> None:
         self._stream = stream
         self._address = address
         self._service = service
         self._heads = HeadReader()
-        self._buffer = b""
+        self._buffer = early
         self._served = 0
         #: How many requests had been served when the time for the next began to run.
         self._expected = -1
@@ -98,6 +107,8 @@ class HttpConnection:
         self._arrived: Waiter | None = None
         self._stream.listen(self._readable)
         self._set_deadline()
+        if early:
+            self._take_request()
 
     @property
     def is_busy(self) -> bool:
@@ -149,8 +160,12 @@ class HttpConnection:
             self._expect_head()
             return
         end += len(END_OF_HEAD)
-        request = self._heads.read(self._buffer[:end])
         service = self._service
+        owner = service.owner_of(self._buffer)
+        if owner is not None:
+            service.hand_over(owner, self._stream.release(), self._address, self._buffer)
+            return
+        request = self._heads.read(self._buffer[:end])
         if (
             request is None
             or not request.path.startswith(service.prefix)
