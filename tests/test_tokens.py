@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import secrets
 import sys
@@ -289,11 +290,14 @@ def path_of(call: Callable[[], object]) -> list[tuple[str, str]]:
         elif event == "c_call":
             calls.append((str(argument.__module__), argument.__qualname__))
 
+    call()  # what is done once is done
+    gc.disable()  # what others left may have functions to call
     sys.setprofile(note)
     try:
         call()
     finally:
         sys.setprofile(None)
+        gc.enable()
     return calls
 
 
