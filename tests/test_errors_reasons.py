@@ -105,6 +105,7 @@ def test_names() -> None:
         "server shutting down",
         "client namespace disconnect",
         "server namespace disconnect",
+        "logged out",
         "slow",
         "over limit",
     }
@@ -119,7 +120,7 @@ def test_reason(reason: Reason) -> None:
 
 def test_who_comes_back() -> None:
     staying = {reason.name for reason in REASONS if not reason.may_reconnect}
-    assert staying == {"client namespace disconnect", "server namespace disconnect"}
+    assert staying == {"client namespace disconnect", "server namespace disconnect", "logged out"}
 
 
 def test_codes_can_be_sent_and_tell_who_comes_back() -> None:

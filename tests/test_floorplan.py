@@ -9,10 +9,10 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parent.parent / "webpy_socketio"
 
 RANKS = {
-    "errors": 0, "reasons": 0, "options": 0, "overflow": 0,
+    "errors": 0, "reasons": 0, "options": 0, "overflow": 0, "origin_rules": 0,
     "settings": 1, "logs": 1, "metrics": 1, "identifiers": 1,
     "hints": 2, "patches": 2, "tokens": 2,
-    "wire.packets": 10, "wire.messages": 10, "wire.proxy_protocol": 10,
+    "wire.packets": 10, "wire.messages": 10, "wire.proxy_protocol": 10, "wire.forwarded_elements": 10,
     "wire.values": 11, "wire.jsonp": 11,
     "wire.frames": 11, "wire.engine_v4": 12, "wire.engine_v3": 12,
     "wire.socketio": 12, "wire.engine_v2": 13,
@@ -20,7 +20,7 @@ RANKS = {
     "wire.prepared": 15,
     "engine.heartbeat": 20, "engine.droppables": 19, "engine.outbox": 20, "engine.deadlines": 20,
     "engine.session": 21,
-    "channels": 22, "acks": 22, "runner": 22,
+    "channels": 22, "web_sessions": 22, "acks": 22, "runner": 22,
     "inbox": 23, "declarations": 23, "overflow_rules": 24,
     "conversation": 24,
     "envelope": 24,

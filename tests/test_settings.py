@@ -18,6 +18,7 @@ from webpy_socketio import settings as module
 from webpy_socketio.errors import SettingsError
 from webpy_socketio.logs import MessageLog
 from webpy_socketio.options import check_log_format
+from webpy_socketio.origin_rules import OriginRule
 from webpy_socketio.settings import OPTIONS, Settings, load_settings
 from webpy_socketio.startup import read_settings
 
@@ -325,6 +326,14 @@ def test_bad_transports(value: Any) -> None:
         load_settings({"transports": value})
 
 
+PATTERN = re.compile(r"https://[ab]\.example")
+
+
+def judge_origin(origin: str, environ: Any) -> bool:
+    """A function that decides."""
+    return False
+
+
 @pytest.mark.parametrize(
     ("value", "origins"),
     [
@@ -337,16 +346,66 @@ def test_bad_transports(value: Any) -> None:
         ("https://a.com, ", ("https://a.com",)),
         (" ", ()),
         (["https://a.com", " https://b.com "], ("https://a.com", "https://b.com")),
+        ("https://*.a.com, https://a.com", ("https://*.a.com", "https://a.com")),
+        (PATTERN, (PATTERN,)),
+        (["https://a.com", PATTERN], ("https://a.com", PATTERN)),
+        (judge_origin, (judge_origin,)),
+        ([judge_origin, PATTERN], (judge_origin, PATTERN)),
     ],
 )
-def test_origins(value: Any, origins: tuple[str, ...]) -> None:
+def test_origins(value: Any, origins: tuple[OriginRule, ...]) -> None:
     assert read("cors_origins", value) == origins
 
 
-@pytest.mark.parametrize("value", [None, 1, [1], [None, 1], b"*"])
-def test_bad_origins(value: Any) -> None:
-    with pytest.raises(SettingsError):
+async def judge_later(origin: str, environ: Any) -> bool:
+    """Nobody waits for it."""
+    return True
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        *[(value, "cors_origins = ") for value in (None, 1, [1], [None, 1], b"*")],
+        *[
+            (value, "is not an origin; one is written like 'https://www.example.com', all below")
+            for value in (
+                "example.com", "*.example.com", "https://*", "https://*.", "https://**.example.com", "//example.com",
+                "https://a.*.com", "https://a*.com", "https://*.*.com", "https://*com", "https://example.com:*",
+                "http*://example.com", "https://example.com/path", "https://me@example.com", "https://example.com?",
+                "https://example.com:", "https://exa mple.com", "https://b\xfccher.example", "https://", "* https://a.com",
+            )
+        ],
+        (re.compile(b"https://a"), "is a pattern of bytes"),
+        (lambda origin: True, "is not a function of two arguments, the origin and the request's environ"),
+        (lambda origin, environ, *, more: True, "is not a function of two arguments"),
+        (judge_later, "is an async function"),
+    ],
+)  # fmt: skip
+def test_bad_origins(value: Any, problem: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(problem)):
         load_settings({"cors_origins": value})
+
+
+@pytest.mark.parametrize("value", ["Lax", "Strict", "None"])
+def test_cookie_samesite(value: str) -> None:
+    assert read("cookie_samesite", value) == value
+
+
+@pytest.mark.parametrize("value", ["lax", "", None, "Lax; Domain=com"])
+def test_bad_cookie_samesite(value: Any) -> None:
+    with pytest.raises(SettingsError, match="option cookie_samesite = "):
+        load_settings({"cookie_samesite": value})
+
+
+@pytest.mark.parametrize("value", ["x-forwarded-for", "forwarded"])
+def test_forwarded_header(value: str) -> None:
+    assert read("forwarded_header", value) == value
+
+
+@pytest.mark.parametrize("value", ["x-real-ip", "", None, "forwarded,x-forwarded-for"])
+def test_bad_forwarded_header(value: Any) -> None:
+    with pytest.raises(SettingsError, match=r"option forwarded_header = .*(choose from|must be text)"):
+        load_settings({"forwarded_header": value})
 
 
 @pytest.mark.parametrize(("value", "token"), [("secret", "secret"), ("", None), (None, None)])
@@ -376,14 +435,16 @@ def test_bad_log_formats(value: Any) -> None:
         load_settings({"log_format": value})
 
 
-@pytest.mark.parametrize(("value", "cookie"), [("io", "io"), (None, None), ("", None), ("None", None)])
+@pytest.mark.parametrize(
+    ("value", "cookie"), [("io", "io"), ("a.b_c~d", "a.b_c~d"), (None, None), ("", None), ("None", None)]
+)
 def test_cookie(value: Any, cookie: str | None) -> None:
     assert read("cookie", value) == cookie
 
 
-@pytest.mark.parametrize("value", [1, False, b"io"])
+@pytest.mark.parametrize("value", [1, False, b"io", "a b", "a=b", "a;b", "a,b", "io\r\nX: y", "\xe9", '"io"'])
 def test_bad_cookie(value: Any) -> None:
-    with pytest.raises(SettingsError):
+    with pytest.raises(SettingsError, match="option cookie = "):
         load_settings({"cookie": value})
 
 
@@ -513,6 +574,8 @@ def test_every_kind_of_option_is_tried() -> None:
         "cors_origins",
         "trusted_proxies",
         "cookie",
+        "cookie_samesite",
+        "forwarded_header",
         "metrics_token",
         "redis_url",
         "log_format",

@@ -16,7 +16,7 @@ from .events import EVENTS
 from .page_tokens import subscribe_token, token_script
 from .scripts import script_url, template_dir
 from .server import SocketIOServer
-from .shortcuts import broadcast, broadcast_channel, send, to
+from .shortcuts import broadcast, broadcast_channel, disconnect_session, send, to
 from .webpy import make_socketio_urls, socketio_urls
 
 __version__ = "1.0.0.dev0"
@@ -50,6 +50,7 @@ __all__ = [
     "broadcast_channel",
     "channel_overflow",
     "connection_middleware",
+    "disconnect_session",
     "make_socketio_urls",
     "metrics_collector",
     "on_any",

@@ -181,6 +181,24 @@ class Hub:
             self.deadlines.add(self.runner.now() + self.settings.close_timeout, self._give_up, weakref.ref(session))
             session.close(reason)
 
+    def expel(self, session: Session, reason: Reason) -> None:
+        """Hear nothing more from a client, and close its session.
+
+        One that is changing over to WebSocket has the time for that, or it would miss what it was sent before: it lost
+        the one transport while it gave up the other.
+        """
+        if session.candidate is None:
+            self.close(session, reason)
+            return
+        session.is_refused = True
+
+        def insist(reference: weakref.ref[Session], now: float) -> None:
+            late = reference()
+            if late is not None:
+                self.close(late, reason)
+
+        self.deadlines.add(self.runner.now() + self.settings.upgrade_timeout, insist, weakref.ref(session))
+
     def end(self, session: Session, reason: Reason) -> None:
         """End a session now. Nothing happens if it has ended."""
         if self._sessions.pop(session.sid, None) is not None:

@@ -6,6 +6,8 @@ name, whether or not the socket is there: else a stranger could wait for what is
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 import secrets
 import string
@@ -26,6 +28,15 @@ def new_id(label: str = "") -> str:
     :param label: one of :data:`LABELS`, or none.
     """
     return (MARK + label + secrets.token_urlsafe(RANDOM_BYTES))[:LENGTH]
+
+
+def private_channel(web_session_id: str) -> str:
+    """Return the name of the private channel of a web session.
+
+    It tells nothing of the id, which is a secret of its user's and has no business where names of channels go.
+    """
+    digest = hashlib.sha256(web_session_id.encode("utf-8", "surrogatepass")).digest()
+    return (MARK + base64.urlsafe_b64encode(digest).decode())[:LENGTH]
 
 
 def is_private(name: str) -> bool:

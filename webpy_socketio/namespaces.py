@@ -17,13 +17,15 @@ from .identifiers import is_private
 from .logs import address_of, as_text, logger, printable
 from .middleware import around_connection, around_packet
 from .options import OPEN
-from .reasons import SERVER_DISCONNECT
+from .reasons import LOGGED_OUT, SERVER_DISCONNECT
 from .services import Services
 from .sockets import Socket
 from .tokens import token_in
 from .wire.packets import SocketPacket, SocketType
 
 SUBSCRIBE = "__subscribe__"
+#: What a client still says then is not heard.
+PUT_OUT = (SERVER_DISCONNECT, LOGGED_OUT)
 CHANNEL_EVENTS = (SUBSCRIBE, "__unsubscribe__")
 
 
@@ -57,7 +59,7 @@ class Namespace:
 
         :param data: the event's name and its arguments.
         """
-        if not socket.admitted or socket.reason is SERVER_DISCONNECT:
+        if not socket.admitted or (socket.reason is not None and socket.reason in PUT_OUT):
             return  # it was on its way when the client was put out
         name, *args = data
         if self._events.packet_middleware.is_bound:

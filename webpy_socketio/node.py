@@ -8,6 +8,7 @@ from typing import Any
 
 from .acks import AckDesk
 from .backplane.contract import Backplane
+from .conversation import Conversation
 from .delivery import Delivery
 from .engine.deadlines import Deadlines
 from .engine.session import Session
@@ -24,6 +25,7 @@ from .runner import Runner, Scope
 from .services import Services
 from .settings import Settings
 from .tokens import Tokens
+from .web_sessions import WebSessions
 
 
 class Node:
@@ -35,7 +37,10 @@ class Node:
         recovery = _recovery(settings, deadlines) if settings.recovery else None
         history = None if recovery is None else recovery.history
         overflows = Overflows(settings, events.overflow_rules, runner)
-        delivery = Delivery(settings.max_attachments, events, desk, counters, overflows, history, runner.now)
+        web_sessions = WebSessions()
+        delivery = Delivery(settings.max_attachments, events, desk, counters, overflows, history, web_sessions, runner)
+        ending: weakref.WeakSet[Conversation] = weakref.WeakSet()
+        self.hub = Hub(settings, runner, deadlines, counters, self._converse, ending)
         self.services = Services(
             settings,
             events,
@@ -49,10 +54,11 @@ class Node:
             recovery,
             overflows,
             Tokens(settings, runner.time),
-            weakref.WeakSet(),
+            ending,
+            web_sessions,
+            self.hub.expel,
         )
         self._namespaces = Namespaces(self.services)
-        self.hub = Hub(settings, runner, deadlines, counters, self._converse, self.services.ending)
         backplane.start(delivery)
 
     def drain(self, longest: float = math.inf) -> None:

@@ -15,10 +15,11 @@ from .errors import RuleBroken
 from .history import Kept
 from .identifiers import is_private
 from .namespaces import Namespace, Namespaces
-from .reasons import CLIENT_DISCONNECT, TRANSPORT_CLOSE, Reason
+from .reasons import CLIENT_DISCONNECT, LOGGED_OUT, TRANSPORT_CLOSE, Reason
 from .runner import Scope
 from .services import Services
 from .sockets import Socket
+from .web_sessions import WEB_SESSION
 from .wire.packets import SocketPacket, SocketType
 from .wire.prepared import Prepared
 from .wire.socketio import PLAIN_EVENT, Assembler, decode_event, decode_packet, encode_packet
@@ -30,7 +31,7 @@ ANSWER = 100
 class Peer(Conversation):
     """One client, in all the namespaces it joined."""
 
-    __slots__ = ("_assembler", "_left", "_namespaces", "_services", "_size", "_sockets")
+    __slots__ = ("_assembler", "_left", "_namespaces", "_services", "_size", "_sockets", "_web_session")
 
     def __init__(
         self,
@@ -47,6 +48,8 @@ class Peer(Conversation):
         self._left: dict[str, None] | None = None
         self._assembler: Assembler | None = None
         self._size = 0  # bytes of the message that is being read
+        self._web_session: str | None = request.get(WEB_SESSION)
+        services.web_sessions.add(self._web_session, self)
 
     def begin(self) -> None:
         """The session has been opened; some clients are in the main namespace without asking."""
@@ -77,6 +80,7 @@ class Peer(Conversation):
     def end(self, reason: Reason) -> None:
         """The connection is over: every namespace ends, after the events that came before, or waits for its client."""
         recovery = self._services.recovery
+        self._services.web_sessions.discard(self._web_session, self)
         sockets = [socket for socket, _ in self._sockets.values()]
         # The handlers of one socket's end may run at once, and put out another.
         for socket in filter(self._is_current, sockets):
@@ -137,6 +141,7 @@ class Peer(Conversation):
         if self._left is not None:
             self._left.pop(name, None)
         socket = Socket(dialect.socket_id(self.session.sid, name), name, auth, self._services, self)
+        socket.web_session_id = self._web_session
         self._sockets[name] = socket, namespace
         self.inbox.put(self._size, self._join, socket, namespace)
 
@@ -216,6 +221,14 @@ class Peer(Conversation):
             if len(self._left) > self._services.settings.max_namespaces:
                 del self._left[next(iter(self._left))]  # clients can make up any number of them
             self._end(socket.namespace, reason)
+
+    def log_out(self) -> None:
+        """The client's web session is over: end every namespace, which its client obeys, and then the connection."""
+        sockets = [socket for socket, _ in self._sockets.values()]
+        # The handlers of one socket's end may run at once, and put out another.
+        for socket in filter(self._is_current, sockets):
+            socket.put_out(LOGGED_OUT)
+        self._services.expel(self.session, LOGGED_OUT)
 
     def _end(self, name: str, reason: Reason) -> None:
         socket, namespace = self._sockets.pop(name)

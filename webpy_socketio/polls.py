@@ -42,6 +42,7 @@ class Polls:
     ) -> Later | Answer:
         """Answer a request of a session that is on long-polling."""
         polling: Polling = session.carrier
+        self._origins.recall(environ, session.peer.request)
         method = environ["REQUEST_METHOD"]
         if method == "GET":
             return lambda: self._packets(environ, query, polling.get(connection), session)
@@ -82,6 +83,12 @@ class Polls:
         old_explorer = [("X-XSS-Protection", "0")] if ";MSIE" in agent or "Trident/" in agent else []
         return [NO_STORE, *old_explorer, *self._origins.headers(environ)]
 
+    def _cookie(self, environ: Mapping[str, Any], session: Session) -> str:
+        name, same_site = self._settings.cookie, self._settings.cookie_samesite
+        # Browsers drop a cookie for all sites that is not Secure.
+        secure = "; Secure" if environ.get("wsgi.url_scheme") == "https" or same_site == "None" else ""
+        return f"{name}={session.sid}; Path=/; HttpOnly; SameSite={same_site}{secure}"
+
     def _read(self, environ: Mapping[str, Any], polling: Polling) -> bytes | None:
         """Read the body of a request; None if it is above the limit, which its length may tell before it is read."""
         limit = self._settings.max_payload
@@ -109,9 +116,7 @@ class Polls:
         if "j" in query:
             body, kind = jsonp.wrap(body, query["j"]), "text/javascript; charset=UTF-8"
         if self._settings.cookie and "sid" not in query:
-            secure = "; Secure" if environ.get("wsgi.url_scheme") == "https" else ""
-            cookie = f"{self._settings.cookie}={session.sid}; Path=/; HttpOnly; SameSite=Lax{secure}"
-            headers.append(("Set-Cookie", cookie))
+            headers.append(("Set-Cookie", self._cookie(environ, session)))
         threshold = self._settings.compression_threshold
         if threshold and len(body) >= threshold:
             coding = choose_coding(environ.get("HTTP_ACCEPT_ENCODING", ""))

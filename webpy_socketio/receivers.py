@@ -8,7 +8,6 @@ from typing import Any, Protocol
 from .acks import AckListener, PendingAcks
 from .engine.session import Session
 from .envelope import Selection
-from .errors import EventError
 from .history import Kept
 from .overflow import Overflow
 from .reasons import SERVER_DISCONNECT, TRANSPORT_CLOSE, Reason
@@ -43,6 +42,9 @@ class Owner(Protocol):
     def note_outgoing(self, socket: Any, data: list[Any]) -> None:
         """Tell the handlers of outgoing events."""
 
+    def log_out(self) -> None:
+        """End the whole conversation, and what carries it."""
+
 
 class Receiver:
     """Everything about a socket but what only handlers use.
@@ -52,7 +54,7 @@ class Receiver:
     """
 
     __slots__ = (
-        "__weakref__", "_acks", "_held", "_services", "_spawned", "_subscriptions", "_user",
+        "__weakref__", "_acks", "_held", "_services", "_spawned", "_subscriptions", "_user", "_web_session",
         "admitted", "auth", "connected", "context", "first_number", "instances", "is_attached", "last_number", "link",
         "namespace", "owner", "pid", "reason", "recovered", "replayed_from", "request", "sid",
     )  # fmt: skip
@@ -90,6 +92,7 @@ class Receiver:
         self.replayed_from = 0
         self._services = services
         self._user: Hashable = None
+        self._web_session: str | None = None
         self._subscriptions = Subscriptions()
         self._acks: PendingAcks | None = None
         self._held: list[tuple[Prepared, bool]] | None = []
@@ -99,23 +102,6 @@ class Receiver:
     def channels(self) -> list[str]:
         """The channels that this socket is subscribed to, in the order it subscribed."""
         return list(self._subscriptions)
-
-    @property
-    def user(self) -> Hashable:
-        """Who the client is: what you set it to, or whom its first token for a channel was for; else None.
-
-        Raises EventError for what cannot be told apart from others (no hash).
-        """
-        return self._user
-
-    @user.setter
-    def user(self, user: Hashable) -> None:
-        """Say who the client is."""
-        try:
-            hash(user)
-        except TypeError:
-            raise EventError(f"socket.user cannot be {user!r}: give something hashable, like the user's id") from None
-        self._user = user
 
     @property
     def pending_acks(self) -> int:
@@ -154,9 +140,7 @@ class Receiver:
         """
         if self._held is not None:
             self.accept()
-        if self.connected:
-            self.deliver(SocketPacket(SocketType.DISCONNECT, self.namespace))
-        self.owner.leave(self, SERVER_DISCONNECT)
+        self.put_out(SERVER_DISCONNECT)
 
     # For the floors above.
 
@@ -178,13 +162,25 @@ class Receiver:
         if services.overflows.default is not None:
             services.overflows.wait_for_room((self.link,), services.overflows.default)
 
+    def put_out(self, reason: Reason) -> None:
+        """End this socket, and tell its client so. One that is not let in yet will not be."""
+        if self._held is not None:
+            self.refuse(reason.sentence)
+        elif self.connected:
+            self.deliver(SocketPacket(SocketType.DISCONNECT, self.namespace))
+        self.owner.leave(self, reason)
+
+    def log_out(self) -> None:
+        """The client's web session is over."""
+        self.owner.log_out()
+
     def refuse(self, message: str, data: Any = None) -> None:
         """Turn the client away, and tell it why. Raises UnsendableValue for data that has no form on the wire."""
         if self._held is not None and self.reason is None:
             refusal = self.link.dialect.connect_error(self.namespace, message, data)
             prepared = Prepared(*encode_packet(refusal, 0))
             self._held = None
-            self._end_spawned()
+            self._release()
             self.link.send(prepared)
 
     def deliver(self, packet: SocketPacket) -> None:
@@ -245,7 +241,7 @@ class Receiver:
         if self._services.recovery is not None and self.pid is not None:
             self._services.recovery.forget(self.pid)
         self._abandon_acks()
-        self._end_spawned()
+        self._release()
 
     def forget(self) -> None:
         """Drop the channels: nobody will look at them again."""
@@ -316,7 +312,8 @@ class Receiver:
             recovery.history.mark(prepared)
         return self.link.send_if_ready(prepared)
 
-    def _end_spawned(self) -> None:
+    def _release(self) -> None:
+        self._services.web_sessions.discard(self._web_session, self)
         spawned, self._spawned = self._spawned, None
         for kill in list((spawned or {}).values()):
             if kill is not None:

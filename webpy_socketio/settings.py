@@ -17,14 +17,17 @@ from .options import (
     CLIENTS,
     CLOSED,
     DEFAULT_LOG_FORMAT,
+    FORWARDED_HEADERS,
     LOG_FORMATS,
     OPEN,
+    SAMESITE,
     TRANSPORTS,
+    X_FORWARDED,
+    as_cookie_name,
     as_count,
     as_descriptor,
     as_log_format,
     as_optional_text,
-    as_origins,
     as_path,
     as_port,
     as_proxies,
@@ -39,6 +42,7 @@ from .options import (
     some_of,
     suggestion,
 )
+from .origin_rules import OriginRule, as_origins
 from .overflow import DISCONNECT, POLICIES
 
 PREFIX = "SOCKETIO_"
@@ -128,17 +132,22 @@ class Settings:
     max_recovery_bytes: int = _option(16_000_000, as_count)
     #: Clients that are waited for; beyond, those that have been gone longest are given up.
     max_recovery_clients: int = _option(10_000, as_count)
-    #: Origins, besides the page's own, whose pages may connect: "https://example.com", or "*" for all.
-    cors_origins: tuple[str, ...] = _option((), as_origins)
+    #: Origins, besides the page's own, whose pages may connect: "https://example.com", "https://*.example.com" for all
+    #: below that, "*" for all there are; patterns; or functions of an origin and an environ.
+    cors_origins: tuple[OriginRule, ...] = _option((), as_origins)
     #: Whether pages of other origins may send their cookies.
     cors_credentials: bool = _option(False, as_switch)
-    #: Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses, networks like "10.0.0.0/8", and
-    #: "unix" for whoever comes by a Unix socket.
+    #: Proxies that are believed when they tell who a client is: addresses, networks like "10.0.0.0/8", and "unix" for
+    #: whoever comes by a Unix socket.
     trusted_proxies: tuple[str, ...] = _option((), as_proxies)
+    #: The header in which they tell it: "x-forwarded-for" (and X-Forwarded-Proto), or "forwarded" of RFC 7239.
+    forwarded_header: str = _option(X_FORWARDED, one_of(FORWARDED_HEADERS))
     #: Whether these proxies begin each connection with a PROXY header, of version 1 or 2; only SocketIOServer reads it.
     proxy_protocol: bool = _option(False, as_switch)
     #: Name of a cookie holding the session id, for load balancers; None sets none.
-    cookie: str | None = _option(None, as_optional_text)
+    cookie: str | None = _option(None, as_cookie_name)
+    #: When browsers send that cookie from pages of other sites: "Lax" and "Strict" never do, "None" does by https.
+    cookie_samesite: str = _option("Lax", one_of(SAMESITE))
     #: Smallest polling response that is compressed, in bytes; 0 compresses none.
     compression_threshold: int = _option(1024, as_size)
     #: One line per message received: a %-format over the environ's keys, TIME, TYPE and MESSAGE; None logs none.

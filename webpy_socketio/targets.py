@@ -139,6 +139,12 @@ def check_channels(channels: Sequence[str]) -> None:
             raise EventError(f"{channel!r} is the private channel of a session id: nobody subscribes to it")
 
 
+def check_web_session_id(web_session_id: str) -> None:
+    """Raise EventError for what cannot be the id of a web session."""
+    if not isinstance(web_session_id, str) or not web_session_id:
+        raise EventError(f"the id of a web session is a text, not {web_session_id!r}")
+
+
 def seconds_to_wait(timeout: float | None, default: float) -> float:
     """Return how long to wait. Raises EventError for what is no number of seconds."""
     if timeout is None:

@@ -135,6 +135,9 @@ class TestServer:
         """Whether one may wait: always, as that lets time pass."""
         return True
 
+    def breathe(self) -> None:
+        """There is nothing that would be ready."""
+
     def waiter(self) -> _Waiter:
         """Return something to wait on."""
         return _Waiter(self)

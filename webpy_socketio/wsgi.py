@@ -55,7 +55,7 @@ class Door:
         self._origins = Origins(hub.settings)
         self._polls = Polls(hub, self._origins)
         #: What makes something of trusted proxies' headers, if there are any.
-        self.forwarded = Forwarded(hub.settings.trusted_proxies) if hub.settings.trusted_proxies else None
+        self.forwarded = Forwarded(hub.settings) if hub.settings.trusted_proxies else None
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """The door as a WSGI application of its own, to be mounted where Socket.IO shall answer."""
@@ -148,7 +148,7 @@ class Door:
             raise RequestRefused(3, "Bad request")
         return session
 
-    def _judge_newcomer(self, environ: Mapping[str, Any], query: Mapping[str, str]) -> Dialect:
+    def _judge_newcomer(self, environ: dict[str, Any], query: Mapping[str, str]) -> Dialect:
         """Return the dialect of a client that may come in."""
         if not self._origins.allows(environ, is_script="j" in query):
             origin = printable(environ.get("HTTP_ORIGIN", ""))
@@ -201,7 +201,7 @@ class Door:
 
     def _accept(
         self,
-        environ: Mapping[str, Any],
+        environ: dict[str, Any],
         query: Mapping[str, str],
         known: Session | None,
         connection: Connection,

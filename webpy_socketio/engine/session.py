@@ -117,7 +117,7 @@ class Session:
         self.peer: Any = None
         self.write: Callable[[Prepared], None] | None = None
         self.wake: Callable[[], None] | None = None
-        #: Whether the client said something that cannot be, so that nothing more is heard from it.
+        #: Whether nothing more is heard from the client: it said something that cannot be, or was put out.
         self.is_refused = False
         #: Called with the session and the policy whenever a packet is dropped, or finds no room in the outbox.
         self.on_overflow: Callable[[Session, str], None] | None = None

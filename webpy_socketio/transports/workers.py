@@ -87,6 +87,11 @@ class Workers:
         """Whether the caller is a greenlet, and not a callback of the loop."""
         return getcurrent() is not self._hub
 
+    def breathe(self) -> None:
+        """Let the loop turn once, if the caller is not one of its callbacks."""
+        if self.may_wait():
+            gevent.sleep(0)
+
     def waiter(self) -> Waiter:
         """Return something to wait on, in a greenlet of this loop or in another OS thread."""
         waiter: Waiter = Event() if _thread_id() == self._thread else _ThreadWaiter()
