@@ -14,6 +14,7 @@ from .errors import (
     UnsendableValue,
 )
 from .events import EVENTS
+from .page_tokens import subscribe_token, token_script
 from .scripts import script_url, template_dir
 from .server import SocketIOServer
 from .shortcuts import broadcast, broadcast_channel, disconnect_session, send, to
@@ -69,6 +70,8 @@ __all__ = [
     "script_url",
     "send",
     "socketio_urls",
+    "subscribe_token",
     "template_dir",
     "to",
+    "token_script",
 ]

@@ -137,9 +137,7 @@ class EngineIO:
 
     def drain(self, longest: float = math.inf) -> None:
         """Let nobody in any more, and close all connections. SocketIOServer does so when it stops."""
-        Goodbyes(self.door.hub).begin(
-            longest
-        )
+        Goodbyes(self.door.hub).begin(longest)
 
     def end_all(self) -> None:
         """End the connections that are still there."""
