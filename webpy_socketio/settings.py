@@ -68,7 +68,7 @@ class Settings:
     #: Descriptor of a listening socket to inherit instead, when SocketIOServer gets no listener.
     fd: int | None = _option(None, as_descriptor)
     #: Redis server by which several processes reach each other's clients: "redis://..."; None if there is one process.
-    redis_url: str | None = _option(None, as_optional_text)
+    redis_url: str | None = _option(None, as_optional_text, shown=False)
     #: Processes that SocketIOServer starts to share the work; more than one needs ``redis_url``.
     workers: int = _option(1, as_count)
     #: Private directory through which the processes of one server, if others start them, hand over requests.
@@ -181,7 +181,7 @@ class Settings:
     #: Whether ``/<resource>/metrics`` has the numbers for Prometheus.
     metrics: bool = _option(False, as_switch)
     #: Who sends this as a bearer token may read the metrics; None: only who asks from the same machine, by no proxy.
-    metrics_token: str | None = _option(None, as_optional_text)
+    metrics_token: str | None = _option(None, as_optional_text, shown=False)
     #: Seconds that something may hold the event loop before the log says what it was; 0 never looks.
     max_blocking: float = _option(1.0, as_seconds_or_zero)
 
