@@ -19,7 +19,7 @@ from webpy_socketio.errors import SettingsError
 from webpy_socketio.logs import MessageLog
 from webpy_socketio.options import check_log_format
 from webpy_socketio.origin_rules import OriginRule
-from webpy_socketio.settings import OPTIONS, Settings, load_settings
+from webpy_socketio.settings import HIDDEN, OPTIONS, Settings, load_settings
 from webpy_socketio.startup import read_settings
 
 FIELDS = [option.name for option in dataclasses.fields(Settings)]
@@ -175,7 +175,7 @@ def test_nothing_like_it_in_a_source(name: str) -> None:
 @pytest.mark.parametrize("name", FIELDS)
 def test_error_names_the_option_and_its_value(name: str) -> None:
     bad: Any = object()
-    shown = "(not shown)" if name == "secrets" else repr(bad)
+    shown = "(not shown)" if name in HIDDEN else repr(bad)
     with pytest.raises(SettingsError, match=rf"option {name} = {re.escape(shown)}: ."):
         load_settings({name: bad})
     with pytest.raises(SettingsError, match=rf"option {name} = "):
@@ -501,8 +501,10 @@ def test_bad_secrets_are_not_shown(value: Any) -> None:
     assert NEW not in str(caught.value)
 
 
-def test_secrets_are_not_shown_with_the_settings() -> None:
-    assert NEW not in repr(load_settings({"secrets": NEW}))
+@pytest.mark.parametrize("name", ["secrets", "metrics_token", "redis_url"])
+def test_secrets_are_not_shown_with_the_settings(name: str) -> None:
+    assert name in HIDDEN
+    assert NEW not in repr(load_settings({name: NEW}))
 
 
 # The log format

@@ -70,7 +70,7 @@ class Settings:
     fd: int | None = _option(None, as_descriptor)
     #: Redis server by which several processes reach each other's clients: "redis://:password@host:6379", "rediss://"
     #: with TLS, "redis+sentinel://host:26379,host:26379/name", "redis+cluster://host:6379"; None for one process.
-    redis_url: str | None = _option(None, as_optional_text)
+    redis_url: str | None = _option(None, as_optional_text, shown=False)
     #: What the names of Redis' channels begin with: processes with different ones do not hear each other.
     redis_key: str = _option("socket.io", as_filled_text)
     #: Seconds within which Redis, and other processes that are asked something, have to answer.
@@ -189,7 +189,7 @@ class Settings:
     #: Whether ``/<resource>/metrics`` has the numbers for Prometheus.
     metrics: bool = _option(False, as_switch)
     #: Who sends this as a bearer token may read the metrics; None: only who asks from the same machine, by no proxy.
-    metrics_token: str | None = _option(None, as_optional_text)
+    metrics_token: str | None = _option(None, as_optional_text, shown=False)
     #: Seconds that something may hold the event loop before the log says what it was; 0 never looks.
     max_blocking: float = _option(1.0, as_seconds_or_zero)
 

@@ -40,7 +40,7 @@ Run = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with serve("tokens", subscriptions="closed", secrets=SECRETS) as running:
+    with serve("tokens", subscriptions="closed", secrets=SECRETS, cors_origins="*") as running:
         yield running
         assert "Traceback" not in running.log
         assert "a secret of" not in running.log
@@ -109,6 +109,22 @@ def test_a_namespace_has_tokens_of_its_own(run: Run) -> None:
         namespace="/other",
     )
     assert got == [["main", False, "token_required"], ["other", True, None]]
+
+
+def test_the_tokens_of_a_page_are_for_its_own_host(run: Run) -> None:
+    got = run(
+        """const url = location.origin.replace('127.0.0.1', 'localhost');
+        const other = io(url, {forceNew: true}), ours = fresh();
+        other.subscribe('room-42', listener('other'));
+        await until(() => told.length === 1);
+        ours.subscribe('room-42', listener('ours'));
+        await until(() => told.length === 2);
+        other.subscribe('room-42', {token: await make('room-42')}, listener('given'));
+        await until(() => told.length === 3);
+        return told;""",
+        "room-42",
+    )
+    assert got == [["other", False, "token_required"], ["ours", True, None], ["given", True, None]]
 
 
 def test_a_token_is_given_to_subscribe(run: Run) -> None:

@@ -43,7 +43,7 @@ function connectionOf(socket) {
 }
 
 function send(socket, wishes, wish, mayRenew) {
-  const { channel } = wish, token = wish.token || pageToken(socket.nsp, channel);
+  const { channel } = wish, token = wish.token || pageToken(socket, channel);
   socket.emit("__subscribe__", channel, ...(token ? [{ token }] : []), (...answer) => {
     const reply = answer.pop(); // with the option ackTimeout an error or null comes first
     if (wishes.get(channel) !== wish || reply instanceof Error) return; // unsubscribed meanwhile, or not answered
@@ -78,12 +78,13 @@ async function renewToken(socket, wishes, wish, token, reply) {
   else settle(socket, wishes, wish, reply);
 }
 
-// What the page was rendered with.
-function pageToken(namespace, channel) {
+// What the page was rendered with, for servers of its own host: others could use it there.
+function pageToken({ nsp, io: { uri } }, channel) {
+  const isOurs = global.document && new URL(uri || "", location).hostname === location.hostname;
   let found;
-  for (const block of global.document ? global.document.querySelectorAll("script.socketio-tokens") : []) {
+  for (const block of isOurs ? global.document.querySelectorAll("script.socketio-tokens") : []) {
     for (const [place, name, token] of JSON.parse(block.textContent)) {
-      if (place === namespace && name === channel) found = token;
+      if (place === nsp && name === channel) found = token;
     }
   }
   return found;
