@@ -34,5 +34,11 @@ def answer(request: Any, socket: Any, context: Any, message: Any) -> int:
     return os.getpid()
 
 
+@on_event("say")
+def say(request: Any, socket: Any, context: Any, word: str) -> None:
+    """Let everybody in the hall hear it."""
+    to("hall").emit("word", word)
+
+
 if __name__ == "__main__":
     SocketIOServer(None, application, log=None).serve_forever()

@@ -22,6 +22,7 @@ import pytest
 from tests.conformance.targets import require_node
 from tests.conformance.wire import PollingClient, keep_asking, open_websocket, upgrade
 from tests.hosting import OURS, OfficialStayers, gunicorn, is_alive
+from tests.redis_servers import RedisServer
 from tests.serving import APPS, CLIENTS, ROOT, Server, serve, serve_by_name, wait_for
 
 CROWD = int(os.environ.get("CROWD", "60"))
@@ -77,6 +78,26 @@ def test_a_crowd_notices_nothing(start: Start) -> None:
             report = crowd(server, transports)
             assert (report["ok"], report["failures"], report["moved"]) == (CROWD, [], 0)
             assert report["upgraded"] == (CROWD if "websocket" in transports else 0)
+        assert "Traceback" not in server.log
+
+
+@pytest.mark.parametrize("way", ["SocketIOServer", "gunicorn"])
+@pytest.mark.parametrize("transports", ["polling", "polling,websocket"])
+def test_everybody_hears_everything_whichever_worker_it_is_with(way: str, transports: str, tmp_path: Path) -> None:
+    require_node()
+    with contextlib.ExitStack() as stack:
+        url = stack.enter_context(RedisServer()).redis_url
+        if way == "gunicorn":
+            starting = gunicorn(OURS, "-w", str(WORKERS), home=tmp_path, app="crew:application", redis_url=url)
+        else:
+            starting = serve("crew", workers=WORKERS, redis_url=url)
+        server = stack.enter_context(starting)
+        everybody(server)
+        command = ["node", str(CLIENTS / "assembly.js"), server.url, transports, str(CROWD), str(min(CROWD, 50))]
+        done = subprocess.run(command, cwd=CLIENTS, capture_output=True, text=True, timeout=100, check=False)
+        report = json.loads(done.stdout)
+        assert (report["heard"], report["wrong"], report["failures"]) == (CROWD, [], [])
+        assert report["upgraded"] == (CROWD if "websocket" in transports else 0)
         assert "Traceback" not in server.log
 
 
