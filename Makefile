@@ -13,8 +13,18 @@ BIN = $(VENV)/bin
 chat: $(VENV)/installed
 	$(BIN)/python example/main_app.py
 
+# Those in a browser run beside the others: both wait a lot.
 test: $(VENV)/ready-to-test tests/clients/node_modules check
+ifdef TESTS
 	$(BIN)/python -m pytest $(TESTS)
+else
+	@log=$$(mktemp); \
+	$(BIN)/python -m pytest tests/browser >$$log 2>&1 & browser=$$!; \
+	$(BIN)/python -m pytest --ignore tests/browser tests; others=$$?; \
+	wait $$browser; browser=$$?; \
+	cat $$log; rm $$log; \
+	test $$others -eq 0 -a $$browser -eq 0
+endif
 
 check: $(VENV)/ready-to-test
 	$(BIN)/ruff check .
