@@ -112,8 +112,14 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
         super().log_request()
 
     def _handle_client_error(self, ex: Exception) -> Any:
-        """Answer a request that cannot be read; a client that went away meanwhile is not worth a word."""
-        return None if isinstance(ex, OSError) else super()._handle_client_error(ex)
+        """Answer a request that cannot be read, with a line in the log; that a client went away is not worth a word.
+
+        The base class takes what is no ValueError for a mistake of its own, which it may be ("HTTP/9" is one): still,
+        it is the client's.
+        """
+        if isinstance(ex, OSError):
+            return None
+        return super()._handle_client_error(ex if isinstance(ex, ValueError) else ValueError(str(ex)))
 
     def _give_away(self, taker: Callable[[Stream, bytes], None]) -> None:
         """Hand the connection to its taker, and do not touch it again."""
