@@ -66,6 +66,7 @@ class Polls:
             return plain("400 Bad Request", [*headers, ("Connection", "close")])
         try:
             body = self._read(environ, polling)
+            polling.end_upload()
             if body is None:
                 logger.info("%s sent a POST above max_payload", session, extra=session.log_fields)
                 return plain("413 Payload Too Large", headers)

@@ -89,7 +89,7 @@ class Session:
 
     __slots__ = (
         "__weakref__", "candidate", "carrier", "dialect", "has_overflowed", "heartbeat", "is_awaited", "is_refused",
-        "on_overflow", "opened", "outbox", "paused", "peer", "reason", "sid", "state", "transport", "wake", "write",
+        "on_overflow", "opened", "outbox", "paused", "peer", "reason", "sid", "state", "transport", "upload", "wake", "write",
     )  # fmt: skip
 
     def __init__(self, sid: str, dialect: Dialect, transport: str, settings: Settings, now: float) -> None:
@@ -109,6 +109,8 @@ class Session:
         self.candidate: Callable[[], None] | None = None
         #: The transport's own object, where it needs one from request to request.
         self.carrier: Any = None
+        #: Breaks off the request whose body is on its way, if one is: nobody waits for it when the session is over.
+        self.upload: Callable[[], None] | None = None
         #: Whether we stopped reading from the client, because its handlers have not caught up.
         self.paused = False
         #: Whether a request is held that will be answered with the next packet.
@@ -280,6 +282,8 @@ class Session:
             self.step(Step.END)
             self.outbox.clear()
             self._stop_sending()
+            if self.upload is not None:
+                self.upload()
 
     def end_as_slow(self) -> None:
         """End because the client does not read what it is sent."""

@@ -33,13 +33,12 @@ class PollResult(NamedTuple):
 class Polling:
     """Carries one session over HTTP requests."""
 
-    __slots__ = ("_hub", "_posting", "_session", "_uploading")
+    __slots__ = ("_hub", "_posting", "_session")
 
     def __init__(self, session: Session, hub: Hub) -> None:
         self._session = session
         self._hub = hub
         self._posting = False
-        self._uploading: Connection | None = None
 
     def get(self, connection: Connection | None) -> PollResult:
         """Answer a GET with what is queued, or hold it until there is something. May wait."""
@@ -86,18 +85,20 @@ class Polling:
         if self._posting:
             fields = self._session.log_fields
             logger.debug("%s: a second POST came while one was read", self._session, extra=fields)
-            if self._uploading is not None:
-                self._uploading.abort()
             self._hub.end(self._session, TRANSPORT_ERROR)
             return False
         self._posting = True
-        self._uploading = connection
+        if connection is not None:
+            self._session.upload = connection.abort
         return True
+
+    def end_upload(self) -> None:
+        """Note that the body has been read."""
+        self._session.upload = None
 
     def end_post(self) -> None:
         """Note that the body has been dealt with."""
         self._posting = False
-        self._uploading = None
 
     def fail_post(self) -> None:
         """The body did not arrive as promised."""

@@ -198,6 +198,16 @@ class HttpConnection:
         self._expected = self._served
         hub.deadlines.add_weakly(deadline, HttpConnection.expect_request, self, self._served)
 
+    def _set_deadline_for_taking(self) -> None:
+        hub = self._service.hub
+        deadline = hub.runner.now() + hub.settings.connect_timeout
+        hub.deadlines.add_weakly(deadline, HttpConnection.expect_taking, self, self._served)
+
+    def expect_taking(self, served: int) -> None:
+        """The time for taking the answer to a request, after so many, is over."""
+        if served == self._served and self._connection is not None and self._stream.is_blocked:
+            self._broken(self._connection)
+
     def expect_request(self, served: int) -> None:
         """The time for the next request, after so many, is over."""
         if served == self._served and self._stream.raw.fileno() >= 0 and self._connection is None:
@@ -257,6 +267,7 @@ class HttpConnection:
         if is_out:
             self._sent(connection, is_switch, is_last)
         else:  # no other request is taken meanwhile, so that not more than one answer has to be kept
+            self._set_deadline_for_taking()
             self._stream.on_drained = functools.partial(self._drained, connection, is_switch, is_last)
             self._stream.on_broken = functools.partial(self._broken, connection)
 
