@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _socket
 import contextlib
+import errno
 import io
 import socket
 from collections.abc import Callable
@@ -156,10 +157,11 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
             return
         try:
             super()._sendall(data)
-        except OSError:
+        except OSError as error:
             if self._connection is not None and self._connection.on_failure is not None:
                 self._connection.on_failure()
-            raise
+            # The base class knows two ways in which a client can be gone; with TLS, and by time, there are more.
+            raise BrokenPipeError(errno.EPIPE, str(error)) from error
 
 
 class _Continued(io.RawIOBase):

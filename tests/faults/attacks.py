@@ -39,6 +39,11 @@ class Attacker:
         rng = random.Random(seed)
         return int(getattr(self, f"_{kind}")(rng))
 
+    def exchange(self, data: bytes) -> bytes:
+        """Send something on a connection of its own; return what comes until the server is done, too."""
+        with self._connection() as sock:
+            return _exchange(sock, data)
+
     @contextlib.contextmanager
     def _connection(self, source: str = "127.0.0.1") -> Iterator[socket.socket]:
         with socket.create_connection(("127.0.0.1", self._port), PATIENCE, (source, 0)) as sock:

@@ -11,12 +11,10 @@ import pytest
 from tests.faults.attacks import KINDS, PROXY, Attacker
 from tests.faults.sizes import SEED, scaled
 from tests.faults.watching import SLACK, Bystanders, Watch
-from tests.serving import Server, serve, wait_for
+from tests.serving import Server, serve
 
 #: Inputs of each kind, in a quick run.
 INPUTS = {"websocket": 900, "polling": 900, "upgrade": 200, "http": 300, "proxy": 200}
-#: Deadlines of the server itself and of those who ask it.
-FEW = 30
 #: What a server keeps for good reasons is bounded, and reaches its bounds soon.
 SETTINGS: dict[str, Any] = {
     "recovery": True,
@@ -76,12 +74,6 @@ class Campaign:
             raise AssertionError(f"FAULTS_SEED={SEED}, the seed {seed!r}: {error!r}") from error
 
 
-def memory(watch: Watch) -> int:
-    """The server's memory when everything is over, and no deadline is left that could keep something."""
-    watch.settle()
-    return int(wait_for(lambda: (now := watch.page("numbers"))["deadlines"] < FEW and now, 10)["rss"])
-
-
 def test_whatever_comes_in_the_server_keeps_working(server: Server, watch: Watch) -> None:
     campaign = Campaign(server, watch)
     sizes = []
@@ -89,6 +81,6 @@ def test_whatever_comes_in_the_server_keeps_working(server: Server, watch: Watch
         with Bystanders(server) as others:
             campaign.run({kind: int(share * scaled(count)) for kind, count in INPUTS.items()})
             others.check()
-        sizes.append(memory(watch))
+        sizes.append(watch.memory())
     print(f"judged {dict(campaign.judged)}, {campaign.judged.total()} in all; memory {sizes}")  # noqa: T201
     assert sizes[1] - sizes[0] < SLACK, f"FAULTS_SEED={SEED}: it keeps something"

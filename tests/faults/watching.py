@@ -18,6 +18,8 @@ PATIENCE = 10.0
 PAUSE = 0.02
 #: A number that does not count.
 NOTHING = -1
+#: Deadlines of the server itself and of those who ask it.
+FEW = 40
 #: Bytes by which a process may grow although it keeps nothing: its memory gets into another order.
 SLACK = 4_000_000
 
@@ -56,6 +58,15 @@ class Watch:
         while more := self._more():
             assert time.monotonic() < deadline, f"left behind: {more}"
             time.sleep(0.1)
+
+    def memory(self) -> int:
+        """The server's bytes of memory when everything is over, and no deadline is left that could keep something."""
+        self.settle()
+        end = time.monotonic() + PATIENCE
+        while (numbers := self.page("numbers"))["deadlines"] > FEW:
+            assert time.monotonic() < end, f"left behind: {numbers['deadlines']} deadlines"
+            time.sleep(0.25)  # each look makes a deadline, too
+        return int(numbers["rss"])
 
     def _more(self) -> dict[str, str]:
         now = self.page("state")
