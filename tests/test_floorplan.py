@@ -42,7 +42,7 @@ RANKS = {
     "shortcuts": 54,
     "collector": 55,
     "transports.probe": 60,
-    "transports.streams": 60, "transports.workers": 60, "transports.http": 60,
+    "transports.bodies": 60, "transports.streams": 60, "transports.workers": 60, "transports.http": 60,
     "transports.polling": 61, "transports.websocket": 61, "transports.requests": 61, "transports.tls": 61,
     "transports.proxy_headers": 61, "transports.borrowed": 61,
     "transports.clock": 62, "transports.watch": 62,

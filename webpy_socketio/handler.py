@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from gevent.pywsgi import WSGIHandler
+from gevent.pywsgi import Input, WSGIHandler, _InvalidClientInput
 from gevent.ssl import SSLSocket
 
 from .forwarded import FORWARDED
@@ -47,6 +47,8 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
             self.client_address = (environ.get("REMOTE_ADDR", ""), environ.get("REMOTE_PORT", ""))  # for the log
         # What is below the encryption shows that a client has hung up, but not that it only said that it would.
         self._connection = environ[KEY] = Connection(self.socket._sock)
+        if self.wsgi_input.chunked_input:
+            self.wsgi_input.__class__ = _Chunks
         return environ
 
     def handle(self) -> None:
@@ -162,6 +164,19 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
                 self._connection.on_failure()
             # The base class knows two ways in which a client can be gone; with TLS, and by time, there are more.
             raise BrokenPipeError(errno.EPIPE, str(error)) from error
+
+
+class _Chunks(Input):  # type: ignore[misc]
+    """A body in chunks, of which one may have no size, which the base class takes for a number (RFC 9112, 7.1)."""
+
+    __slots__ = ()
+
+    def _chunked_read(self, *args: Any) -> Any:
+        try:
+            return super()._chunked_read(*args)
+        except ValueError as error:
+            self._chunked_input_error = True  # type: ignore[misc]
+            raise _InvalidClientInput(f"a chunk has no size: {error}") from None
 
 
 class _Continued(io.RawIOBase):

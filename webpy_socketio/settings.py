@@ -77,6 +77,9 @@ class Settings:
     upgrade_timeout: float = _option(10.0, as_seconds)
     #: Seconds within which a new connection has to join a namespace.
     connect_timeout: float = _option(45.0, as_seconds)
+    #: Seconds that a connection may do nothing between two requests; proxies should keep theirs for less, as nginx
+    #: does.
+    keepalive_timeout: float = _option(120.0, as_seconds)
     #: Seconds that a closing connection waits for its client to take the last packets.
     close_timeout: float = _option(30.0, as_seconds)
     #: Seconds that an acknowledgement by a client is waited for, unless the call says otherwise.

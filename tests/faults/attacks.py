@@ -13,7 +13,17 @@ import socket
 from collections.abc import Iterator
 
 from tests.faults.exchanges import (
-    UPGRADE, frame, frames, head, jsonp_form, mutated, odd_frame, payload, post, proxied, requests,
+    UPGRADE,
+    frame,
+    frames,
+    head,
+    jsonp_form,
+    mutated,
+    odd_frame,
+    payload,
+    post,
+    proxied,
+    requests,
 )  # fmt: skip
 from tests.faults.mutations import mutate
 
@@ -155,5 +165,3 @@ def _exchange(sock: socket.socket, data: bytes) -> bytes:
         while piece := sock.recv(65536):
             answer += piece
     return bytes(answer)
-
-

@@ -11,7 +11,7 @@ import pytest
 
 from tests.conformance.wire import WebSocketClient, open_websocket
 from tests.faults.watching import Watch
-from tests.serving import Server, serve, wait_for
+from tests.serving import Server, serve
 
 WHAT = ("fail", "die", "be_killed", "leave", "time_out", "leave_timeout", "block", "disconnect", "spawn",
         "disturb_the_dead", "unsendable")  # fmt: skip

@@ -1,4 +1,4 @@
-"""Clients that take their time, with what they send and with what they are sent: they are not waited for without end."""
+"""Clients that take their time, with what they send and what they are sent: waiting for them has an end."""
 
 from __future__ import annotations
 

@@ -29,8 +29,8 @@ values = st.recursive(
     max_leaves=15,
 )
 names = st.sampled_from(
-    ["message", "say", "ask", "wait", "number", "__subscribe__", "__unsubscribe__", "connect", "disconnect", "newListener",
-     "", "__proto__", "no such event"]
+    ["message", "say", "ask", "wait", "number", "__subscribe__", "__unsubscribe__", "connect", "disconnect",
+     "newListener", "", "__proto__", "no such event"]
 ) | st.text(max_size=10) | values  # fmt: skip
 namespaces = st.sampled_from(["", "/,", "/chat,", "/game-1,", "/game-2,", "/nobody,"])
 identifiers = st.just("") | st.integers(0, 2**53).map(str) | st.from_regex(r"[0-9]{1,20}", fullmatch=True)
@@ -40,7 +40,8 @@ texts = st.builds(
     st.sampled_from(["", "", "", "0-", "1-", "2-", "11-"]),
     namespaces,
     identifiers,
-    st.builds(lambda name, args: json.dumps([name, *args]), names, st.lists(values, max_size=4)) | values.map(json.dumps),
+    st.builds(lambda name, args: json.dumps([name, *args]), names, st.lists(values, max_size=4))
+    | values.map(json.dumps),
 )
 messages = st.lists(texts | st.binary(max_size=20) | st.sampled_from(["0", "0/chat,", "0/game-1,"]), max_size=12)
 

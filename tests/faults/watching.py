@@ -92,12 +92,13 @@ class Bystander:
         self._client.send("40")
         self._ask(["__subscribe__", "well-behaved"])
 
-    def run(self, stop: threading.Event, expected: Callable[[], int]) -> None:
+    def run(self, stop: threading.Event, all_sent: threading.Barrier, expected: Callable[[], int]) -> None:
         """Send until told to stop, then receive until everything that was expected has come."""
         try:
             while not stop.wait(PAUSE) or not self.sent:
                 self._ask(["number", self.sent])
                 self.sent += 1
+            all_sent.wait(PATIENCE)
             while len(self.received) < expected():
                 self._ask(["number", NOTHING])
             self._client.close()
@@ -120,7 +121,7 @@ class Bystanders:
     """Two of them, one by each transport, for as long as something else goes on: they must not notice it."""
 
     def __init__(self, server: Server) -> None:
-        self._stop = threading.Event()
+        self._stop, self._all_sent = threading.Event(), threading.Barrier(2)
         first, second = self._all = Bystander("polling", server), Bystander("websocket", server)
         self._pairs = (first, second), (second, first)
         self._threads: list[threading.Thread] = []
@@ -136,7 +137,7 @@ class Bystanders:
         return self
 
     def _run(self, each: Bystander, other: Bystander) -> None:
-        each.run(self._stop, lambda: other.sent)
+        each.run(self._stop, self._all_sent, lambda: other.sent)
 
     def __exit__(self, kind: object, *rest: object) -> None:
         self._stop.set()

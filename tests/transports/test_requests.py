@@ -22,6 +22,7 @@ from webpy_socketio.transports.streams import KEY, Connection, Stream
 from webpy_socketio.transports.workers import Workers
 
 CONNECT_TIMEOUT = 45.0
+REST = 5000
 SID = "/socket.io/?sid=1"
 OURS = "/socket.io/?new=1"
 
@@ -37,7 +38,7 @@ class World:
         self.runner = Workers()
         self.time = 0.0
         self.runner.now = lambda: self.time
-        settings = SimpleNamespace(max_payload=1000, connect_timeout=CONNECT_TIMEOUT)
+        settings = SimpleNamespace(max_payload=1000, connect_timeout=CONNECT_TIMEOUT, keepalive_timeout=REST)
         self.hub: Any = SimpleNamespace(runner=self.runner, settings=settings, deadlines=Deadlines())
         #: What was asked, and with which body.
         self.asked: list[tuple[str, str, bytes | None]] = []
@@ -351,9 +352,33 @@ def test_a_slow_head_is_not_waited_for(world: World) -> None:
 
 def test_a_connection_may_rest_between_requests(world: World) -> None:
     world.send(get(SID))
-    world.pass_time(1000 * CONNECT_TIMEOUT)
+    world.pass_time(REST - 1)
     world.send(get(SID))
     assert world.bodies() == [b"", b""]
+
+
+def test_but_not_without_end(world: World) -> None:
+    world.send(get(SID))
+    world.pass_time(CONNECT_TIMEOUT + REST - 1)
+    world.send(get(SID))
+    world.pass_time(1)
+    world.pass_time(REST - 1)
+    assert not world.is_closed
+    world.pass_time(1)
+    assert world.is_closed
+
+
+def test_an_answer_is_no_rest(world: World) -> None:
+    go_on = Event()
+    world.send(get(SID))
+    world.door = lambda environ: lambda: answer(b"late" if go_on.wait(5) else b"")
+    world.send(get(SID))
+    world.pass_time(CONNECT_TIMEOUT + 3 * REST - 1)
+    go_on.set()
+    world.settle()
+    world.pass_time(2)
+    assert not world.is_closed
+    assert world.bodies()[1:] == [b"late"]
 
 
 def test_a_slow_head_of_the_next_request_is_not_waited_for(world: World) -> None:

@@ -155,9 +155,7 @@ def test_so_is_one_whose_local_is_emptied_after_each_job() -> None:
     assert used == [False, True, True]
 
 
-def test_a_timeout_that_a_job_forgot_does_not_hit_the_next(
-    workers: Workers, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_timeout_that_a_job_forgot_does_not_hit_the_next(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gevent.get_hub(), "handle_error", lambda *args: None)  # it fires in a greenlet that is over
     finished: list[bool] = []
 

@@ -89,7 +89,8 @@ class Session:
 
     __slots__ = (
         "__weakref__", "candidate", "carrier", "dialect", "has_overflowed", "heartbeat", "is_awaited", "is_refused",
-        "on_overflow", "opened", "outbox", "paused", "peer", "reason", "sid", "state", "transport", "upload", "wake", "write",
+        "on_overflow", "opened", "outbox", "paused", "peer", "reason", "sid", "state", "transport", "upload", "wake",
+        "write",
     )  # fmt: skip
 
     def __init__(self, sid: str, dialect: Dialect, transport: str, settings: Settings, now: float) -> None:

@@ -18,6 +18,7 @@ import gevent
 
 from ..hub import Hub
 from ..runner import Waiter
+from .bodies import Body
 from .http import END_OF_HEAD, HeadReader, Request, render
 from .streams import KEY, Connection, Stream
 
@@ -25,6 +26,8 @@ from .streams import KEY, Connection, Stream
 LONGEST_HEAD = 65_536
 #: Ends a head for the HTTP server too, which takes bare line feeds.
 ANY_END_OF_HEAD = re.compile(rb"\n\r?\n")
+#: No number of requests.
+NOT_IDLE = -1
 HAS_SID = re.compile(r"(?:^|&)sid=[^&]")
 CLOSE = ("Connection", "close")
 
@@ -76,8 +79,8 @@ class HttpConnection:
     """One connection, from when it was accepted until somebody else takes it, or it is closed."""
 
     __slots__ = (
-        "__weakref__", "_address", "_arrived", "_body", "_buffer", "_connection", "_expected", "_heads", "_is_paused",
-        "_served", "_service", "_stream",
+        "__weakref__", "_address", "_arrived", "_body", "_buffer", "_connection", "_expected", "_heads", "_is_here",
+        "_is_paused", "_served", "_service", "_stream",
     )  # fmt: skip
 
     def __init__(self, stream: Stream, address: Any, service: Service) -> None:
@@ -88,16 +91,18 @@ class HttpConnection:
         self._buffer = b""
         self._served = 0
         #: How many requests had been served when the time for the next began to run.
-        self._expected = -1
+        self._expected = 0
         self._is_paused = False
+        #: Whether nobody else has the connection.
+        self._is_here = True
         #: Of the request that is being answered, until the next may be taken.
         self._connection: Connection | None = None
         #: Of the last request, if it did not come with its head.
-        self._body: _Body | None = None
+        self._body: Body | None = None
         #: Set when more of it has arrived, or the client has hung up.
         self._arrived: Waiter | None = None
         self._stream.listen(self._readable)
-        self._set_deadline()
+        self._expect_request(service.hub.settings.connect_timeout, True)
 
     @property
     def is_busy(self) -> bool:
@@ -163,7 +168,7 @@ class HttpConnection:
         self._served += 1
         self._answer(request)
 
-    def _skip_body(self, body: _Body) -> None:
+    def _skip_body(self, body: Body) -> None:
         """Skip what the last request's answer did not take of its body: it must not pass for a request."""
         size = min(body.left, len(self._buffer))
         self._buffer = self._buffer[size:]
@@ -177,7 +182,8 @@ class HttpConnection:
         if len(head) > LONGEST_HEAD or not self._may_be_ours() or ANY_END_OF_HEAD.search(head) is not None:
             self._leave()
         elif self._expected != self._served and (head or self._body is not None):
-            self._set_deadline()
+            self._expected = self._served
+            self._expect_request(self._service.hub.settings.connect_timeout, False)
 
     def _may_be_ours(self) -> bool:
         """Whether the beginning of a head could become that of a request for Socket.IO."""
@@ -192,11 +198,11 @@ class HttpConnection:
     def _leave(self) -> None:
         self._service.take_back(self._stream.release(), self._address, self._buffer)
 
-    def _set_deadline(self) -> None:
+    def _expect_request(self, seconds: float, looks_again: bool) -> None:
         hub = self._service.hub
-        deadline = hub.runner.now() + hub.settings.connect_timeout
-        self._expected = self._served
-        hub.deadlines.add_weakly(deadline, HttpConnection.expect_request, self, self._served)
+        deadline = hub.runner.now() + seconds
+        served = self._served if self._connection is None else NOT_IDLE
+        hub.deadlines.add_weakly(deadline, HttpConnection.expect_request, self, served, looks_again)
 
     def _set_deadline_for_taking(self) -> None:
         hub = self._service.hub
@@ -208,10 +214,19 @@ class HttpConnection:
         if served == self._served and self._connection is not None and self._stream.is_blocked:
             self._broken(self._connection)
 
-    def expect_request(self, served: int) -> None:
-        """The time for the next request, after so many, is over."""
-        if served == self._served and self._stream.raw.fileno() >= 0 and self._connection is None:
+    def expect_request(self, served: int, looks_again: bool) -> None:
+        """The time for the next request, after so many, is over.
+
+        :param served: NOT_IDLE if it is not known since when it has been expected.
+        :param looks_again: whether to come back as long as the client makes requests. The first deadline of all does:
+            so each connection has one, and those that are soon over leave no more behind.
+        """
+        if not self._is_here or self._stream.raw.fileno() < 0:
+            return
+        if served == self._served and self._connection is None:
             self.close()
+        elif looks_again:
+            self._expect_request(self._service.hub.settings.keepalive_timeout, True)
 
     # Answer.
 
@@ -239,7 +254,7 @@ class HttpConnection:
 
     def _input(self, length: int) -> Any:
         if len(self._buffer) < length:
-            self._body = _Body(self, length)
+            self._body = Body(self.read_body, length)
             return io.BufferedReader(self._body)
         body, self._buffer = self._buffer[:length], self._buffer[length:]
         return io.BytesIO(body)
@@ -306,6 +321,7 @@ class HttpConnection:
         if is_switch and connection.taker is not None:
             self._served += 1
             self._connection = None
+            self._is_here = False
             connection.taker(self._stream, self._buffer)
         elif connection.on_failure is not None:
             connection.on_failure()  # something between us and the door changed the answer
@@ -319,26 +335,3 @@ class HttpConnection:
             self.close()
         else:
             self._stream.linger(self._service.hub.deadlines, self._service.hub.runner.now())
-
-
-class _Body(io.RawIOBase):
-    """The input of a request whose body is still on its way."""
-
-    def __init__(self, connection: HttpConnection, length: int) -> None:
-        super().__init__()
-        self._connection = connection
-        self.left = length
-
-    def readable(self) -> bool:
-        """It is there to be read."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Read a part. Raises OSError if the client hung up before it was complete."""
-        size = min(len(buffer), self.left)
-        data = self._connection.read_body(size) if size else b""
-        if size and not data:
-            raise OSError(f"the client hung up, {self.left} bytes before the end of the request")
-        self.left -= len(data)
-        buffer[: len(data)] = data
-        return len(data)
