@@ -13,9 +13,10 @@ NUMBERS = (
 TOKENS = (
     b"", b"\x00", b"\x1e", b"\xff", b"\xc3\x28", b"\xed\xa0\x80", b"\xf0\x9f\x98\x80", "€".encode(), b"\r\n", b"\n",
     b"\r\n\r\n", b" ", b":", b",", b"-", b"/", b"?", b"&", b"=", b"%", b"%00", b"%2", b"+", b'"', b"'", b"\\",
-    b"\\ud800", b"[", b"]", b"{", b"}", b"[" * 300, b"{}", b"[]", b"null", b"true", b"NaN", b"1e999", b'"_placeholder":true',
-    b'{"_placeholder":true,"num":0}', b'{"_placeholder":true,"num":-1}', b'"__proto__"', b'"connect"', b'"disconnect"',
-    b'"__subscribe__"', b'"connect_error"', b"b", b"b4", b"bAQID", b"4", b"40", b"41", b"42", b"451-", b"459999-",
+    b"\\ud800", b"[", b"]", b"{", b"}", b"[" * 300, b"{}", b"[]", b"null", b"true", b"NaN", b"1e999",
+    b'"_placeholder":true', b'{"_placeholder":true,"num":0}', b'{"_placeholder":true,"num":-1}', b'"__proto__"',
+    b'"connect"', b'"disconnect"', b'"__subscribe__"', b'"connect_error"',
+    b"b", b"b4", b"bAQID", b"4", b"40", b"41", b"42", b"451-", b"459999-",
     b"/chat,", b"/game-1,", b"/,", b"/" * 50, b"probe", b"EIO=3", b"EIO=4", b"sid=", b"transport=polling", b"j=0",
     b"transport=websocket", b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"Connection: close\r\n",
     b"Upgrade: websocket\r\n", b"Expect: 100-continue\r\n", b"A" * 70_000,
