@@ -66,7 +66,6 @@ class Polls:
             return plain("400 Bad Request", [*headers, ("Connection", "close")])
         try:
             body = self._read(environ, polling)
-            polling.end_upload()
             if body is None:
                 logger.info("%s sent a POST above max_payload", session, extra=session.log_fields)
                 return plain("413 Payload Too Large", headers)
@@ -96,6 +95,8 @@ class Polls:
             body: bytes = environ["wsgi.input"].read(wanted)
         except OSError:
             body = b""
+        finally:
+            polling.end_upload()
         if length and len(body) < wanted:
             polling.fail_post()
         return None if len(body) > limit else body

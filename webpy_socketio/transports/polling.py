@@ -97,8 +97,9 @@ class Polling:
         self._session.upload = None
 
     def end_post(self) -> None:
-        """Note that the body has been dealt with."""
+        """Note that the body has been dealt with, or will not be."""
         self._posting = False
+        self.end_upload()
 
     def fail_post(self) -> None:
         """The body did not arrive as promised."""
