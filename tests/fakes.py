@@ -18,6 +18,7 @@ from webpy_socketio.reasons import Reason
 from webpy_socketio.runner import Runner, Scope
 from webpy_socketio.settings import load_settings
 from webpy_socketio.transports.workers import Workers
+from webpy_socketio.web_sessions import WebSessions
 from webpy_socketio.wire.dialects import V4
 from webpy_socketio.wire.prepared import Prepared
 
@@ -30,12 +31,13 @@ def make_delivery(
     counters: Counters | None = None,
     **settings: Any,
 ) -> Delivery:
-    """A delivery with everything it needs; time stands still."""
+    """A delivery with everything it needs."""
     counters = counters or Counters()
     desk = desk or AckDesk(Deadlines(), counters)
     events = events or Events()
-    overflows = Overflows(load_settings(settings), events.overflow_rules, Workers())
-    return Delivery(max_attachments, events, desk, counters, overflows, history, lambda: 0.0)
+    workers = Workers()
+    overflows = Overflows(load_settings(settings), events.overflow_rules, workers)
+    return Delivery(max_attachments, events, desk, counters, overflows, history, WebSessions(), workers)
 
 
 class FakeMember:

@@ -46,6 +46,13 @@ def behind() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
+def forwarding() -> Iterator[Server]:
+    """A server whose proxy sends the header of RFC 7239."""
+    with serve("who", trusted_proxies=PROXY, forwarded_header="forwarded") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 def introduced() -> Iterator[Server]:
     """A server whose proxy sends PROXY headers."""
     with serve("who", trusted_proxies=PROXY, proxy_protocol=1) as running:
@@ -126,6 +133,20 @@ def test_a_proxy_that_says_nothing_is_a_client(behind: Server, connect: Connect,
     client = connect(behind)
     proxy = at_first(client, PROXY)
     assert way(client) == proxy
+
+
+@every_way
+def test_a_trusted_proxy_that_sends_forwarded_is_believed(
+    forwarding: Server, connect: Connect, way: Callable[..., Told]
+) -> None:
+    header = f'Forwarded: for=192.0.2.1, for="{CLIENT}:99";proto=https;host=example.com'
+    assert way(connect(forwarding), header, "X-Forwarded-For: 192.0.2.2") == [CLIENT, CLIENT, "https", "99", PROXY]
+
+
+@pytest.mark.parametrize("way", [by_page, by_polling])
+def test_forwarded_in_several_lines(forwarding: Server, connect: Connect, way: Callable[..., Told]) -> None:
+    lines = 'Forwarded: for="', f"Forwarded: for={CLIENT};proto=https", f'Forwarded: for="{PROXY}"'
+    assert way(connect(forwarding), *lines) == [CLIENT, CLIENT, "https", None, PROXY]
 
 
 def test_a_connection_of_a_proxys_carries_the_requests_of_many(behind: Server, connect: Connect) -> None:
@@ -265,7 +286,7 @@ def test_a_proxy_without_a_header_is_closed_and_the_operator_told_once(introduce
 
 
 def test_a_header_that_does_not_come_in_time(connect: Connect) -> None:
-    with serve("who", trusted_proxies=PROXY, proxy_protocol=1, connect_timeout=0.2) as running:
+    with serve("who", trusted_proxies=PROXY, proxy_protocol=1, header_timeout=0.2) as running:
         slow, silent = connect(running, first=LINE[:-1]), connect(running)
         assert slow.read() == silent.read() == b""
         assert "no PROXY header in time" in running.log

@@ -105,7 +105,7 @@ def test_from_every_source(files: Files, source: str, monkeypatch: pytest.Monkey
             monkeypatch.setenv(f"SOCKETIO_{name.upper()}", value)
         options = {}
     made = SocketIOServer(("127.0.0.1", 8443), lambda environ, start_response: [], **options)
-    assert made._place() == "https://127.0.0.1:8443/"
+    assert made._where() == "https://127.0.0.1:8443/"
 
 
 @pytest.mark.parametrize("name", ["ca_certs", "cert_reqs", "ssl_version", "ciphers"])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import gevent
+import gevent.event
 import pytest
 
 from tests.fakes import FakeMember, make_delivery
 from webpy_socketio.acks import AckDesk, Ballot
-from webpy_socketio.delivery import Delivery
+from webpy_socketio.delivery import AT_ONCE, Delivery
 from webpy_socketio.engine.deadlines import Deadlines
 from webpy_socketio.envelope import Envelope, Selection
 from webpy_socketio.errors import UnsendableValue
@@ -37,6 +39,30 @@ def test_everybody(delivery: Delivery) -> None:
     a, b = receiver_of(delivery, "a"), receiver_of(delivery, "b", "room")
     assert delivery.deliver(message()) == 2
     assert a.texts == b.texts == ['2["message","hello"]']
+
+
+@pytest.mark.parametrize("is_callback", [False, True])
+def test_a_huge_fan_out_lets_others_run_and_keeps_the_order(delivery: Delivery, is_callback: bool) -> None:
+    members = [receiver_of(delivery, str(number)) for number in range(3 * AT_ONCE)]
+    got: list[int] = []
+    done = gevent.event.Event()
+
+    def send() -> None:
+        assert delivery.deliver(message("first")) == delivery.deliver(message("second")) == len(members)
+        done.set()
+
+    def look() -> None:
+        got.append(sum(len(member.received) for member in members))
+
+    loop = gevent.get_hub().loop
+    if is_callback:
+        loop.run_callback(send)
+    else:
+        gevent.spawn(send)
+    loop.run_callback(look)
+    done.wait(5)
+    assert got == ([2 * len(members)] if is_callback else [AT_ONCE])
+    assert all(member.texts == ['2["message","first"]', '2["message","second"]'] for member in members)
 
 
 def test_one_form_for_all(delivery: Delivery) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 
 import pytest
+from websockets.frames import Close
 
 from webpy_socketio import errors, reasons
 from webpy_socketio.errors import (
@@ -16,7 +18,8 @@ from webpy_socketio.errors import (
     SocketIOError,
     UnsendableValue,
 )
-from webpy_socketio.reasons import REASONS, Reason
+from webpy_socketio.reasons import REASONS, Reason, over_limit
+from webpy_socketio.settings import Settings
 
 ERRORS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__ == errors.__name__]
 
@@ -54,7 +57,15 @@ def test_also_builtin(kind: type[Exception], builtin: type[Exception]) -> None:
 
 def test_client_errors_are_apart() -> None:
     theirs = {kind.__name__ for kind in ERRORS if issubclass(kind, ClientError)}
-    assert theirs == {"ClientError", "LimitExceeded", "PacketError", "RequestRefused", "RuleBroken", "TransportMisused"}
+    assert theirs == {
+        "ClientError",
+        "LimitExceeded",
+        "PacketError",
+        "RequestRefused",
+        "RuleBroken",
+        "SubscriptionRefused",
+        "TransportMisused",
+    }
     assert not issubclass(Refused, ClientError)
     assert issubclass(PacketError, ClientError)
 
@@ -94,6 +105,7 @@ def test_names() -> None:
         "server shutting down",
         "client namespace disconnect",
         "server namespace disconnect",
+        "logged out",
         "slow",
         "over limit",
     }
@@ -108,14 +120,18 @@ def test_reason(reason: Reason) -> None:
 
 def test_who_comes_back() -> None:
     staying = {reason.name for reason in REASONS if not reason.may_reconnect}
-    assert staying == {"client namespace disconnect", "server namespace disconnect"}
+    assert staying == {"client namespace disconnect", "server namespace disconnect", "logged out"}
 
 
 def test_codes_can_be_sent_and_tell_who_comes_back() -> None:
     own = [reason for reason in REASONS if reason.code >= 4000]
     assert len({reason.code for reason in REASONS}) == len(REASONS)
     assert all((reason.code < 4100) is reason.may_reconnect for reason in own)
-    assert all(len(reason.sentence.encode()) <= 123 for reason in REASONS)  # RFC 6455, section 5.5
+    for reason in REASONS:
+        if reason.is_ours:
+            Close(reason.code, reason.sentence).check()
+    limits = [over_limit(field.name) for field in dataclasses.fields(Settings)]
+    assert all(len(reason.sentence.encode()) <= 123 for reason in (*REASONS, *limits))  # RFC 6455, section 5.5
 
 
 def test_a_limit_is_named() -> None:

@@ -10,12 +10,18 @@ from hypothesis import strategies as st
 
 from webpy_socketio.errors import SettingsError
 from webpy_socketio.forwarded import LONGEST_CHAIN, Forwarded
+from webpy_socketio.options import RFC_7239, X_FORWARDED
 from webpy_socketio.origins import Origins
 from webpy_socketio.settings import Settings, load_settings
 from webpy_socketio.transports.proxy_headers import ProxiedAddress
 
 PROXY = ("10.0.0.1", 4711)
 TRUSTED = ("10.0.0.0/8", "192.0.2.1", "2001:db8::/32", "unix")
+
+
+def believing(trusted: tuple[str, ...], header: str = X_FORWARDED) -> Forwarded:
+    """What believes these proxies when they write this header."""
+    return Forwarded(load_settings({"trusted_proxies": trusted, "forwarded_header": header}))
 
 
 def ask(*headers: str, address: Any = PROXY, trusted: tuple[str, ...] = TRUSTED, proto: str = "") -> dict[str, Any]:
@@ -27,7 +33,7 @@ def ask(*headers: str, address: Any = PROXY, trusted: tuple[str, ...] = TRUSTED,
         environ["HTTP_X_FORWARDED_FOR"] = ",".join(headers)
     if proto:
         environ["HTTP_X_FORWARDED_PROTO"] = proto
-    Forwarded(trusted).apply(environ, address)
+    believing(trusted).apply(environ, address)
     return environ
 
 
@@ -123,7 +129,7 @@ def test_the_scheme_is_what_the_last_proxy_says(proto: str, scheme: str) -> None
 )
 def test_who_is_trusted(address: Any, is_trusted: bool) -> None:
     environ = ask("198.51.100.7", address=address, proto="https")
-    assert Forwarded(TRUSTED).is_trusted(address) == is_trusted
+    assert believing(TRUSTED).is_trusted(address) == is_trusted
     assert environ["wsgi.url_scheme"] == ("https" if is_trusted else "http")
     assert (environ.get("REMOTE_ADDR") == "198.51.100.7") == (is_trusted or address[0:1] == ("198.51.100.7",))
 
@@ -148,7 +154,7 @@ def test_at_the_door_of_another_server_its_own_environ_tells_who_asks() -> None:
         ({"REMOTE_ADDR": ""}, "198.51.100.7"), ({}, "198.51.100.7"), ({"REMOTE_ADDR": "localhost"}, "localhost"),
     ]:  # fmt: skip
         environ = {"HTTP_X_FORWARDED_FOR": "198.51.100.7", **own}
-        Forwarded(TRUSTED).apply_at_door(environ)
+        believing(TRUSTED).apply_at_door(environ)
         assert environ["REMOTE_ADDR"] == client
 
 
@@ -161,10 +167,119 @@ PIECES = st.sampled_from(
 def test_twice_is_as_good_as_once(header: str) -> None:
     environ = ask(header)
     again = dict(environ)
-    Forwarded(TRUSTED).apply(again, (environ["REMOTE_ADDR"], 1))
+    believing(TRUSTED).apply(again, (environ["REMOTE_ADDR"], 1))
     assert again["REMOTE_ADDR"] == environ["REMOTE_ADDR"]
     assert environ["REMOTE_ADDR"].isascii()
     assert environ["REMOTE_ADDR"].isprintable()
+
+
+# Forwarded.
+
+
+def ask_forwarded(header: str, address: Any = PROXY, **more: str) -> list[Any]:
+    """The address, the port, and the scheme of a request with this header Forwarded."""
+    environ = {"wsgi.url_scheme": "http", "REMOTE_ADDR": PROXY[0], "REMOTE_PORT": str(PROXY[1])}
+    environ |= {"HTTP_FORWARDED": header, **more}
+    believing(TRUSTED, RFC_7239).apply(environ, address)
+    return [environ["REMOTE_ADDR"], environ.get("REMOTE_PORT"), environ["wsgi.url_scheme"]]
+
+
+SAME = ["10.0.0.1", "4711", "http"]
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        ("for=198.51.100.7", ["198.51.100.7", None, "http"]),
+        ("For=198.51.100.7;Proto=HTTPS;by=203.0.113.1;host=example.com", ["198.51.100.7", None, "https"]),
+        ('for="198.51.100.7:99" ; proto="https"', ["198.51.100.7", "99", "https"]),
+        ('for="198.51.100.7:_hidden"', ["198.51.100.7", None, "http"]),
+        ('for="[2a00::7]"', ["2a00::7", None, "http"]),
+        ('for="[2A00::7]:99"', ["2a00::7", "99", "http"]),
+        (r'for="198.51.100.\7"', ["198.51.100.7", None, "http"]),
+        (";for=198.51.100.7;;", ["198.51.100.7", None, "http"]),
+        ("\tfor=198.51.100.7 ", ["198.51.100.7", None, "http"]),
+        ("proto=wss", [*SAME[:2], "https"]),
+        # Several proxies, and what the client itself has sent before that.
+        ("for=203.0.113.9, for=198.51.100.7", ["198.51.100.7", None, "http"]),
+        ("for=203.0.113.9,for=198.51.100.7;proto=https,for=10.0.0.2;proto=http", ["198.51.100.7", None, "https"]),
+        ('for=198.51.100.7, for="[2001:db8::5]:80", for=10.0.0.2', ["198.51.100.7", None, "http"]),
+        ("for=203.0.113.9;proto=https, for=198.51.100.7", ["198.51.100.7", None, "http"]),
+        ("for=198.51.100.7, for=10.0.0.2;proto=https", ["198.51.100.7", None, "https"]),
+        ("for=10.0.0.3;proto=https, for=10.0.0.2", ["10.0.0.3", None, "https"]),
+        ('for=198.51.100.7;by="a, for=6.6.6.6;x=\\"y"', ["198.51.100.7", None, "http"]),
+        # Who did not know who asked it counts as the client, but knew by what scheme.
+        ("for=198.51.100.7, for=unknown, for=10.0.0.2", ["10.0.0.2", None, "http"]),
+        ("for=_hidden;proto=https, for=10.0.0.2;proto=http", ["10.0.0.2", None, "https"]),
+        ('for=203.0.113.9;proto=http, for="_hidden:_too";proto=https', [*SAME[:2], "https"]),
+        ("for=198.51.100.7, , for=10.0.0.2", ["10.0.0.2", None, "http"]),
+        # Whatever the client sent, it does not change how the rest is read.
+        ('for="6.6.6.6, for=198.51.100.7', ["198.51.100.7", None, "http"]),
+        ('for=6.6.6.6;x=", for=198.51.100.7', ["198.51.100.7", None, "http"]),
+        ('for=6.6.6.6;x=", for="[2a00::7]"', ["2a00::7", None, "http"]),
+        ('for=6.6.6.6;x=", for="[2a00::7]";by="_x"', ["2a00::7", None, "http"]),
+        ('for=6.6.6.6;x="\\, for=198.51.100.7', ["198.51.100.7", None, "http"]),
+        ('x="a" for=6.6.6.6, for=10.0.0.2', ["10.0.0.2", None, "http"]),
+        ('"' * 60_000 + ", for=198.51.100.7", ["198.51.100.7", None, "http"]),
+        ("for=6.6.6.6," * 5_000 + "for=198.51.100.7", ["198.51.100.7", None, "http"]),
+        ("for=10.0.0.2," * LONGEST_CHAIN + "for=10.0.0.3", ["10.0.0.2", None, "http"]),
+    ],
+)
+def test_forwarded_tells_the_client(header: str, told: list[Any]) -> None:
+    assert ask_forwarded(header) == told
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "", " ", ",", ";", "unknown", "198.51.100.7", "for=unknown", "for=_hidden", "for=", 'for=""', "for",
+        "for 1.2.3.4", "for= 198.51.100.7", "for=198.51.100.7:99", "for=[2a00::7]", 'for="198.51.100.7',
+        'for=198.51.100.7"', "for=a.example",
+        'for="198.51.100.7"x', "for=198.51.100.7 by=x", "for=198.51.100.7;for=6.6.6.6", "for=198.51.100.7;FOR=1.1.1.1",
+        "for=198.51.100.7;x", "for=198.51.100.7,", "for=198.51.100.7;proto=ht tp", "by=198.51.100.7",
+        'for="198.51.100.7:99999"', 'for="fe80::1%eth0"', 'for="\x00"', 'for="1"' * 20_000, "for=" + "1" * 60_000,
+        "," * 60_000 + 'for="', 'for=6.6.6.6;x="' + "," * 60_000 + '"',
+    ],
+)  # fmt: skip
+def test_what_forwarded_does_not_tell_leaves_the_proxys(header: str) -> None:
+    assert ask_forwarded(header) == SAME
+
+
+def test_only_the_header_that_the_proxies_write_is_believed() -> None:
+    """A proxy that knows the one passes the other on, and a client can send it."""
+    both = {"HTTP_X_FORWARDED_FOR": "6.6.6.6", "HTTP_X_FORWARDED_PROTO": "https"}
+    assert ask_forwarded("for=198.51.100.7", **both) == ["198.51.100.7", None, "http"]
+    assert ask_forwarded("", **both) == SAME
+    environ = {"REMOTE_ADDR": "10.0.0.1", "wsgi.url_scheme": "http", "HTTP_FORWARDED": "for=6.6.6.6;proto=https"}
+    believing(TRUSTED).apply(environ, PROXY)
+    assert (environ["REMOTE_ADDR"], environ["wsgi.url_scheme"]) == ("10.0.0.1", "http")
+
+
+def test_forwarded_of_nobody_who_is_trusted() -> None:
+    assert ask_forwarded("for=198.51.100.7;proto=https", address=("11.0.0.1", 1)) == SAME
+
+
+ELEMENTS = st.sampled_from(
+    [
+        "for=10.0.0.2",
+        "for=6.6.6.6",
+        'for="[2001:db8::1]:8"',
+        "for=unknown",
+        "proto=https",
+        ",",
+        ";",
+        '"',
+        "\\",
+        "\xe9",
+        "=",
+    ]
+)
+
+
+@given(st.lists(ELEMENTS).map("".join) | st.text(st.characters(max_codepoint=255)))
+def test_what_a_client_sends_first_counts_for_nothing(sent: str) -> None:
+    for added in ("for=198.51.100.7", 'for="[2a00::7]:99";by="_a,b";proto=https', "proto=http;for=198.51.100.7"):
+        assert ask_forwarded(f"{sent}, {added}") == ask_forwarded(added)
 
 
 # Pages of the site itself, behind a proxy that takes the encryption off.
@@ -182,7 +297,7 @@ def test_twice_is_as_good_as_once(header: str) -> None:
 )
 def test_the_scheme_counts_for_the_sites_own_pages(origin: str, proto: str, is_allowed: bool) -> None:
     environ = ask(proto=proto) | {"HTTP_HOST": "example.com", "HTTP_ORIGIN": origin}
-    assert Origins(Settings()).allows(environ) == is_allowed
+    assert Origins(Settings(), (Exception,)).allows(environ) == is_allowed
 
 
 # The setting.

@@ -94,7 +94,7 @@ def listening(family: socket.AddressFamily = socket.AF_INET, address: Any = (LOO
 
 def test_tcp(start: Serve) -> None:
     here = start((LOOPBACK, 0))
-    assert here.served._place() == f"http://127.0.0.1:{here.port}/"
+    assert here.served._where() == f"http://127.0.0.1:{here.port}/"
     converse((LOOPBACK, here.port), LOOPBACK)
 
 
@@ -102,7 +102,7 @@ def test_tcp(start: Serve) -> None:
 def test_ipv6(start: Serve, listener: Any) -> None:
     needs_ipv6()
     here = start(listener)
-    assert here.served._place() == f"http://[::1]:{here.port}/"
+    assert here.served._where() == f"http://[::1]:{here.port}/"
     converse(("::1", here.port), "::1")
 
 
@@ -110,7 +110,7 @@ def test_ipv6(start: Serve, listener: Any) -> None:
 def test_every_interface(start: Serve, host: str) -> None:
     needs_ipv6()
     here = start((host, 0))
-    assert here.served._place() == f"http://localhost:{here.port}/"
+    assert here.served._where() == f"http://localhost:{here.port}/"
     converse(("::1", here.port), "::1")
     converse((LOOPBACK, here.port), "::ffff:127.0.0.1")
 
@@ -118,7 +118,7 @@ def test_every_interface(start: Serve, host: str) -> None:
 def test_a_unix_socket(start: Serve, tmp_path: Path) -> None:
     path = str(tmp_path / "app.sock")
     here = start(f"unix:{path}")
-    assert here.served._place() == f"unix:{path}"
+    assert here.served._where() == f"unix:{path}"
     converse(path, "nobody")
 
 
@@ -148,14 +148,14 @@ def test_a_descriptor(start: Serve, how: str) -> None:
     descriptor = listening().detach()
     here = start(descriptor) if how == "listener" else start(None, fd=descriptor)
     converse((LOOPBACK, here.port), LOOPBACK)
-    assert here.served._place() == f"http://127.0.0.1:{here.port}/"
+    assert here.served._where() == f"http://127.0.0.1:{here.port}/"
 
 
 def test_a_descriptor_of_a_unix_socket_whose_file_stays(patched: None, tmp_path: Path) -> None:
     path = str(tmp_path / "app.sock")
     with serving(listening(socket.AF_UNIX, path).detach()) as here:
         converse(path, "nobody")
-        assert here.served._place() == f"unix:{path}"
+        assert here.served._where() == f"unix:{path}"
     assert os.path.exists(path)
 
 
@@ -163,7 +163,7 @@ def test_an_abstract_socket_by_its_descriptor(start: Serve) -> None:
     name = f"\0webpy-socketio-{os.getpid()}"
     here = start(listening(socket.AF_UNIX, name).detach())
     converse(name, "nobody")
-    assert here.served._place() == "unix:@" + name[1:]
+    assert here.served._where() == "unix:@" + name[1:]
 
 
 def needs_ipv6() -> None:

@@ -488,7 +488,7 @@ def test_a_failure_that_is_no_exception(events: Events, server: TestServer) -> N
         (lambda server, client: client.close(), "transport close"),
         (lambda server, client: client.disconnect(), "client namespace disconnect"),
         (lambda server, client: client.emit("kick"), "server namespace disconnect"),
-        (lambda server, client: server.hub.drain(), "server shutting down"),
+        (lambda server, client: server.node.drain(), "server shutting down"),
     ],
 )
 def test_every_end_has_a_reason_and_comes_once(events: Events, server: TestServer, end: Any, reason: str) -> None:
@@ -501,6 +501,14 @@ def test_every_end_has_a_reason_and_comes_once(events: Events, server: TestServe
     client.close()
     server.advance(1000)
     assert calls == [(reason, False), ("finish", ["room-1"])]
+
+
+def test_the_log_says_in_a_line_why_a_connection_ended(server: TestServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "webpy_socketio")
+    joined(server)
+    server.node.drain()
+    (line,) = [message for message in caplog.messages if "ended" in message]
+    assert re.fullmatch(r"session \S{6}\.\.\. ended: server shutting down \(1012\): The server is stopping\.", line)
 
 
 def test_on_finish_can_still_broadcast_to_the_channels(events: Events, server: TestServer) -> None:
@@ -728,11 +736,12 @@ def test_one_client_is_in_so_many_namespaces_only(events: Events) -> None:
     events.on_connect(namespace=re.compile("/n.*"))(lambda request, socket, context: None)
     client = server.client()
     assert [client.connect(f"/n{number}") for number in range(5)] == [True] * 3 + [False] * 2
-    assert client.refusals["/n3"] == {"message": "Too many namespaces"}
+    assert client.refusals["/n3"] == {"message": "max_namespaces: a client is in at most 3"}
     client.disconnect("/n0")
     assert client.connect("/n3")
     assert server.client().connect("/n4")
     assert client.connected
+    assert server.hub.counters.limited == {"max_namespaces": 2}
 
 
 def test_names_that_clients_make_up_are_bounded(events: Events) -> None:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import re
+import time
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import gevent
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from webpy_socketio.origin_rules import OriginRule
 from webpy_socketio.origins import METHODS, Origins
 from webpy_socketio.settings import load_settings
 
+VARY = ("Vary", "Origin")
+PREFLIGHT = [("Access-Control-Allow-Methods", METHODS), ("Access-Control-Max-Age", "7200")]
 
-def policy(*origins: str, credentials: bool = False) -> Origins:
+
+def policy(*origins: OriginRule, credentials: bool = False) -> Origins:
     """The policy that declares these origins."""
-    return Origins(load_settings({"cors_origins": origins, "cors_credentials": credentials}))
+    return Origins(
+        load_settings({"cors_origins": origins, "cors_credentials": credentials}), (Exception, gevent.Timeout)
+    )
 
 
 def request(origin: str | None, host: str | None = "example.com", scheme: str = "http", **more: str) -> dict[str, Any]:
@@ -109,16 +119,170 @@ def test_foreign_page(origin: str, host: str | None, scheme: str) -> None:
         (["null"], "null", True),
         (["*"], "https://anyone.com", True),
         (["*"], "null", True),
-        (["https://*"], "https://anyone.com", False),
+        (["https://a.com:443"], "https://a.com", True),
+        (["https://a.com"], "https://a.com:443", True),
+        (["http://a.com:443"], "http://a.com", False),
+        (["http://[::1]:8000"], "http://[::1]:8000", True),
+        (["capacitor://localhost"], "capacitor://localhost", True),
         (["https://a.com"], "http://example.com", True),
+        (["https://*.a.com"], "https://b.a.com", True),
+        (["https://*.a.com"], "https://C.B.A.com", True),
+        (["https://*.a.com/"], "https://b.a.com", True),
+        (["https://*.a.com", "https://a.com"], "https://a.com", True),
+        (["https://*.a.com"], "https://a.com", False),
+        (["https://*.a.com"], "https://.a.com", False),
+        (["https://*.a.com"], "https://b..a.com", False),
+        (["https://*.a.com"], "https://evil-a.com", False),
+        (["https://*.a.com"], "https://b.evil-a.com", False),
+        (["https://*.a.com"], "https://b.a.com.evil.net", False),
+        (["https://*.a.com"], "https://b.axcom", False),
+        (["https://*.a.com"], "https://evil.net/b.a.com", False),
+        (["https://*.a.com"], "https://evil.net#b.a.com", False),
+        (["https://*.a.com"], "https://evil.net:80.a.com", False),
+        (["https://*.a.com"], "https://evil.net@b.a.com", False),
+        (["https://*.a.com"], "https://b.a.com\n", False),
+        (["https://*.a.com"], "http://b.a.com", False),
+        (["https://*.a.com"], "https://b.a.com:8443", False),
+        (["https://*.a.com:8443"], "https://b.a.com:8443", True),
+        (["https://*.a.com:443"], "https://b.a.com", True),
+        ([re.compile(r"https://[ab]\.example")], "https://b.example", True),
+        ([re.compile(r"https://[ab]\.example")], "https://b.example.com", False),
+        ([re.compile(r"[ab]\.example")], "https://b.example", False),
+        (["https://c.example", re.compile("https://b")], "https://b", True),
     ],
 )
-def test_declared_page(declared: list[str], origin: str, allowed: bool) -> None:
-    assert policy(*declared).allows(request(origin)) == allowed
+def test_declared_page(declared: list[OriginRule], origin: str, allowed: bool) -> None:
+    environ = request(origin)
+    assert policy(*declared).allows(environ) == allowed
+    readable = ("Access-Control-Allow-Origin", origin) in policy(*declared).headers(environ)
+    assert readable == (allowed and (origin != "http://example.com" and declared != ["*"]))
+
+
+def test_a_long_origin_is_judged_quickly() -> None:
+    origins = policy("https://*.example.com")
+    started = time.perf_counter()
+    for origin in ("https://" + "a." * 4000 + "b", "https://" + "a" * 8000, "https://" + "-" * 8000 + ".example.co"):
+        assert not origins.allows(request(origin))
+    assert time.perf_counter() - started < 1
+
+
+# Functions
+
+
+class Judge:
+    """Decides, and remembers what it was asked."""
+
+    def __init__(self, verdict: object) -> None:
+        self.verdict = verdict
+        self.asked: list[tuple[str, str]] = []
+
+    def __call__(self, origin: str, environ: Mapping[str, Any]) -> object:
+        """Decide."""
+        self.asked.append((origin, environ["HTTP_HOST"]))
+        if isinstance(self.verdict, BaseException):
+            raise self.verdict
+        return self.verdict
+
+
+ALLOWED = ("Access-Control-Allow-Origin", "https://a.com")
+
+
+@pytest.mark.parametrize("verdict", [True, 1, "yes"])
+def test_a_function_allows(verdict: object) -> None:
+    judge = Judge(verdict)
+    origins, environ = policy(judge), request("https://a.com")
+    assert origins.allows(environ)
+    assert origins.headers(environ) == [VARY, ALLOWED]
+    assert judge.asked == [("https://a.com", "example.com")]
+
+
+@pytest.mark.parametrize("verdict", [False, None, 0, ""])
+def test_a_function_refuses(verdict: object) -> None:
+    origins, environ = policy(Judge(verdict)), request("https://a.com")
+    assert not origins.allows(environ)
+    assert origins.headers(environ) == [VARY]
+
+
+def test_a_function_that_fails_refuses_and_the_next_is_asked(caplog: pytest.LogCaptureFixture) -> None:
+    judge = Judge(LookupError("no database"))
+    assert not policy(judge).allows(request("https://a.com\x1b[2J"))
+    assert "of cors_origins raised LookupError about a page of https://a.com\\x1b[2J, which is refused" in caplog.text
+    assert "no database" in caplog.text
+    assert policy(judge, Judge(True)).allows(request("https://a.com"))
+
+
+def test_a_function_that_takes_too_long_is_refused_like_one_that_fails(caplog: pytest.LogCaptureFixture) -> None:
+    judge = Judge(gevent.Timeout(1))
+    assert not policy(judge).allows(request("https://a.com"))
+    assert "of cors_origins raised Timeout about a page of https://a.com, which is refused" in caplog.text
+
+
+class LaterJudge:
+    """Its answers are still to come, which is not seen before it is asked."""
+
+    async def __call__(self, origin: str, environ: Mapping[str, Any]) -> bool:
+        """Decide."""
+        return False
+
+
+def wrapped(origin: str, environ: Mapping[str, Any]) -> Any:
+    """Call an async function as a plain one would be."""
+    return LaterJudge()(origin, environ)
+
+
+def doubtful(origin: str, environ: Mapping[str, Any]) -> Iterator[bool]:
+    """Yield instead of returning."""
+    yield False
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+@pytest.mark.parametrize("function", [LaterJudge(), wrapped, doubtful])
+def test_an_answer_that_is_still_to_come_allows_nobody(function: Any, caplog: pytest.LogCaptureFixture) -> None:
+    origins, environ = policy(function), request("https://a.com")
+    assert not origins.allows(environ)
+    assert origins.headers(environ) == [VARY]
+    assert origins.preflight(request("https://a.com")) == [VARY, *PREFLIGHT]
+    assert "whose result nobody waits for here; take a plain function" in caplog.text
+
+
+def test_functions_are_asked_about_nothing_that_is_allowed_anyway() -> None:
+    judge = Judge(False)
+    origins = policy(judge, "https://a.com", "https://*.b.com")
+    for origin in ("https://a.com", "https://x.b.com", "http://example.com", None):
+        assert origins.allows(request(origin))
+    assert judge.asked == []
+
+
+def test_functions_are_not_asked_about_the_requests_of_a_session() -> None:
+    """These are judged where nothing may wait."""
+    judge = Judge(True)
+    origins = policy(judge)
+    poll, other = request("https://a.com"), request("https://b.com")
+    assert origins.headers(request("https://a.com")) == [VARY]
+    for environ in (poll, other):
+        origins.recall(environ, request("https://a.com"))
+    assert (origins.headers(poll), origins.headers(other)) == ([VARY, ALLOWED], [VARY])
+    assert judge.asked == []
+
+
+def test_a_function_answers_a_preflight() -> None:
+    judge = Judge(True)
+    headers = policy(judge).preflight(request("https://a.com"))
+    assert headers is not None and ALLOWED in headers
+    refused = policy(Judge(False)).preflight(request("https://a.com"))
+    assert refused == [VARY, *PREFLIGHT]
+
+
+def test_nothing_illegal_is_asked_about_or_reflected() -> None:
+    judge = Judge(True)
+    environ = request("https://a.com\r\nSet-Cookie: x=1")
+    assert policy(judge).preflight(environ) == [VARY, *PREFLIGHT]
+    assert policy("*", credentials=True).headers(environ) == [VARY]
+    assert judge.asked == []
 
 
 def test_origin_that_is_empty_is_not_declared_by_a_trailing_comma() -> None:
-    origins = Origins(load_settings({"cors_origins": "https://a.com, "}))
+    origins = Origins(load_settings({"cors_origins": "https://a.com, "}), (Exception,))
     assert not origins.allows(request(""))
 
 
@@ -143,7 +307,6 @@ def test_is_legal(origin: str | None, legal: bool) -> None:
 
 
 ANY = [("Access-Control-Allow-Origin", "*")]
-VARY = ("Vary", "Origin")
 CREDENTIALS = ("Access-Control-Allow-Credentials", "true")
 
 
@@ -182,7 +345,7 @@ def test_preflight() -> None:
     assert policy("https://a.com").preflight(environ) == [
         VARY,
         ("Access-Control-Allow-Origin", "https://a.com"),
-        ("Access-Control-Allow-Methods", METHODS),
+        *PREFLIGHT,
         ("Vary", "Access-Control-Request-Headers"),
         ("Access-Control-Allow-Headers", "content-type,x-token"),
     ]
@@ -190,13 +353,13 @@ def test_preflight() -> None:
 
 def test_preflight_of_a_page_that_was_not_declared() -> None:
     headers = policy("https://a.com").preflight(request("https://b.com"))
-    assert headers == [VARY, ("Access-Control-Allow-Methods", METHODS)]
+    assert headers == [VARY, *PREFLIGHT]
 
 
 @pytest.mark.parametrize("wanted", ["", "x\r\nSet-Cookie: a=1", "\x00", "€"])
 def test_preflight_reflects_nothing_illegal(wanted: str) -> None:
     headers = policy("*").preflight(request("https://a.com", HTTP_ACCESS_CONTROL_REQUEST_HEADERS=wanted))
-    assert headers == [*ANY, ("Access-Control-Allow-Methods", METHODS)]
+    assert headers == [*ANY, *PREFLIGHT]
 
 
 @given(st.text(), st.none() | st.text(), st.sampled_from(["http", "https"]))

@@ -49,7 +49,7 @@ def recovery(deadlines: Deadlines) -> Recovery:
 def say(recovery: Recovery, text: str, channel: str = "room", now: float = 0.0) -> FakeMember:
     """Send something to a channel, and keep it; return somebody who received it."""
     delivery = make_delivery(history=recovery.history)
-    delivery._now = lambda: now
+    delivery._runner.now = lambda: now
     member = FakeMember(delivery, "a", channel)
     delivery.deliver(Envelope(Selection("/", (channel,)), ["message", text]))
     return member

@@ -10,7 +10,7 @@ import pytest
 import web
 
 from webpy_socketio import SettingsError, SocketIOServer, server
-from webpy_socketio.server import _sort
+from webpy_socketio.server_options import sort_options
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +66,7 @@ def test_an_unknown_option_is_told_with_the_one_that_was_meant() -> None:
 def test_gevent_socketios_names_that_mean_something(options: dict[str, Any], settings: dict[str, Any]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert _sort(options) == (settings, {})
+        assert sort_options(options) == (settings, {})
 
 
 @pytest.mark.parametrize(
@@ -79,17 +79,17 @@ def test_gevent_socketios_names_that_mean_something(options: dict[str, Any], set
 )
 def test_gevent_socketios_names_without_meaning_warn_and_say_why(options: dict[str, Any], reason: str) -> None:
     with pytest.warns(UserWarning, match=reason):
-        _sort(options)
+        sort_options(options)
 
 
 def test_an_unknown_transport_is_an_error() -> None:
     with pytest.raises(SettingsError, match="unknown transport 'carrier-pigeon'"):
-        _sort({"transports": ["carrier-pigeon"]})
+        sort_options({"transports": ["carrier-pigeon"]})
 
 
 def test_log_file_is_the_access_log(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
-    _, options = _sort({"log_file": str(path)})
+    _, options = sort_options({"log_file": str(path)})
     options["log"].write("a line\n")
     assert path.read_text() == "a line\n"
     options["log"].close()
@@ -105,4 +105,4 @@ def test_log_file_is_the_access_log(tmp_path: Path) -> None:
     ],
 )
 def test_the_place_that_is_shown_can_be_clicked(listener: tuple[str, int], place: str) -> None:
-    assert SocketIOServer(listener, application)._place() == place
+    assert SocketIOServer(listener, application)._where() == place

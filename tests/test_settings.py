@@ -18,12 +18,14 @@ from webpy_socketio import settings as module
 from webpy_socketio.errors import SettingsError
 from webpy_socketio.logs import MessageLog
 from webpy_socketio.options import check_log_format
+from webpy_socketio.origin_rules import OriginRule
 from webpy_socketio.settings import OPTIONS, Settings, load_settings
 from webpy_socketio.startup import read_settings
 
 FIELDS = [option.name for option in dataclasses.fields(Settings)]
 SECONDS = [name for name in FIELDS if isinstance(getattr(Settings(), name), float)]
 COUNTS = [
+    "workers",
     "max_payload",
     "max_attachments",
     "max_inbox",
@@ -33,6 +35,15 @@ COUNTS = [
     "max_namespaces",
     "max_recovery_bytes",
     "max_recovery_clients",
+    "message_burst",
+]
+LIMITS = [
+    "max_poll_packets",
+    "message_rate",
+    "max_channels",
+    "max_pending_acks",
+    "max_connections",
+    "max_connections_per_address",
 ]
 SWITCHES = ["allow_upgrades", "cors_credentials", "recovery", "proxy_protocol", "health", "metrics"]
 
@@ -163,7 +174,8 @@ def test_nothing_like_it_in_a_source(name: str) -> None:
 @pytest.mark.parametrize("name", FIELDS)
 def test_error_names_the_option_and_its_value(name: str) -> None:
     bad: Any = object()
-    with pytest.raises(SettingsError, match=rf"option {name} = {re.escape(repr(bad))}: ."):
+    shown = "(not shown)" if name == "secrets" else repr(bad)
+    with pytest.raises(SettingsError, match=rf"option {name} = {re.escape(shown)}: ."):
         load_settings({name: bad})
     with pytest.raises(SettingsError, match=rf"option {name} = "):
         load_settings({}, {f"SOCKETIO_{name.upper()}": bad})
@@ -224,6 +236,22 @@ def test_port(value: Any, port: int) -> None:
     assert read("port", value) == port
 
 
+@pytest.mark.parametrize("name", LIMITS)
+def test_limit(name: str) -> None:
+    assert read(name, 5) == 5
+    assert read(name, "0") == 0
+    for value in (-1, "many", None, True, 0.5):
+        with pytest.raises(SettingsError, match=name):
+            load_settings({name: value})
+
+
+def test_depth() -> None:
+    assert read("max_json_depth", "240") == 240
+    for value in (0, 241, "deep", None):
+        with pytest.raises(SettingsError, match="max_json_depth"):
+            load_settings({"max_json_depth": value})
+
+
 @pytest.mark.parametrize("value", [-1, 65536, "http", "", None, True, 80.5, float("inf")])
 def test_bad_port(value: Any) -> None:
     with pytest.raises(SettingsError):
@@ -254,7 +282,7 @@ def test_host(value: str) -> None:
     assert read("host", value) == value
 
 
-PATHS = ["unix", "certfile", "keyfile"]
+PATHS = ["unix", "certfile", "keyfile", "worker_dir"]
 
 
 @pytest.mark.parametrize("name", PATHS)
@@ -323,6 +351,14 @@ def test_bad_transports(value: Any) -> None:
         load_settings({"transports": value})
 
 
+PATTERN = re.compile(r"https://[ab]\.example")
+
+
+def judge_origin(origin: str, environ: Any) -> bool:
+    """A function that decides."""
+    return False
+
+
 @pytest.mark.parametrize(
     ("value", "origins"),
     [
@@ -335,16 +371,66 @@ def test_bad_transports(value: Any) -> None:
         ("https://a.com, ", ("https://a.com",)),
         (" ", ()),
         (["https://a.com", " https://b.com "], ("https://a.com", "https://b.com")),
+        ("https://*.a.com, https://a.com", ("https://*.a.com", "https://a.com")),
+        (PATTERN, (PATTERN,)),
+        (["https://a.com", PATTERN], ("https://a.com", PATTERN)),
+        (judge_origin, (judge_origin,)),
+        ([judge_origin, PATTERN], (judge_origin, PATTERN)),
     ],
 )
-def test_origins(value: Any, origins: tuple[str, ...]) -> None:
+def test_origins(value: Any, origins: tuple[OriginRule, ...]) -> None:
     assert read("cors_origins", value) == origins
 
 
-@pytest.mark.parametrize("value", [None, 1, [1], [None, 1], b"*"])
-def test_bad_origins(value: Any) -> None:
-    with pytest.raises(SettingsError):
+async def judge_later(origin: str, environ: Any) -> bool:
+    """Nobody waits for it."""
+    return True
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        *[(value, "cors_origins = ") for value in (None, 1, [1], [None, 1], b"*")],
+        *[
+            (value, "is not an origin; one is written like 'https://www.example.com', all below")
+            for value in (
+                "example.com", "*.example.com", "https://*", "https://*.", "https://**.example.com", "//example.com",
+                "https://a.*.com", "https://a*.com", "https://*.*.com", "https://*com", "https://example.com:*",
+                "http*://example.com", "https://example.com/path", "https://me@example.com", "https://example.com?",
+                "https://example.com:", "https://exa mple.com", "https://b\xfccher.example", "https://", "* https://a.com",
+            )
+        ],
+        (re.compile(b"https://a"), "is a pattern of bytes"),
+        (lambda origin: True, "is not a function of two arguments, the origin and the request's environ"),
+        (lambda origin, environ, *, more: True, "is not a function of two arguments"),
+        (judge_later, "is an async function"),
+    ],
+)  # fmt: skip
+def test_bad_origins(value: Any, problem: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(problem)):
         load_settings({"cors_origins": value})
+
+
+@pytest.mark.parametrize("value", ["Lax", "Strict", "None"])
+def test_cookie_samesite(value: str) -> None:
+    assert read("cookie_samesite", value) == value
+
+
+@pytest.mark.parametrize("value", ["lax", "", None, "Lax; Domain=com"])
+def test_bad_cookie_samesite(value: Any) -> None:
+    with pytest.raises(SettingsError, match="option cookie_samesite = "):
+        load_settings({"cookie_samesite": value})
+
+
+@pytest.mark.parametrize("value", ["x-forwarded-for", "forwarded"])
+def test_forwarded_header(value: str) -> None:
+    assert read("forwarded_header", value) == value
+
+
+@pytest.mark.parametrize("value", ["x-real-ip", "", None, "forwarded,x-forwarded-for"])
+def test_bad_forwarded_header(value: Any) -> None:
+    with pytest.raises(SettingsError, match=r"option forwarded_header = .*(choose from|must be text)"):
+        load_settings({"forwarded_header": value})
 
 
 @pytest.mark.parametrize(("value", "token"), [("secret", "secret"), ("", None), (None, None)])
@@ -374,15 +460,48 @@ def test_bad_log_formats(value: Any) -> None:
         load_settings({"log_format": value})
 
 
-@pytest.mark.parametrize(("value", "cookie"), [("io", "io"), (None, None), ("", None), ("None", None)])
+@pytest.mark.parametrize(
+    ("value", "cookie"), [("io", "io"), ("a.b_c~d", "a.b_c~d"), (None, None), ("", None), ("None", None)]
+)
 def test_cookie(value: Any, cookie: str | None) -> None:
     assert read("cookie", value) == cookie
 
 
-@pytest.mark.parametrize("value", [1, False, b"io"])
+@pytest.mark.parametrize("value", [1, False, b"io", "a b", "a=b", "a;b", "a,b", "io\r\nX: y", "\xe9", '"io"'])
 def test_bad_cookie(value: Any) -> None:
-    with pytest.raises(SettingsError):
+    with pytest.raises(SettingsError, match="option cookie = "):
         load_settings({"cookie": value})
+
+
+@pytest.mark.parametrize("value", ["open", "closed", " closed "])
+def test_subscriptions(value: str) -> None:
+    assert read("subscriptions", value) == value.strip()
+
+
+@pytest.mark.parametrize("value", ["", "close", None, True, ["open"]])
+def test_bad_subscriptions(value: Any) -> None:
+    with pytest.raises(SettingsError):
+        load_settings({"subscriptions": value})
+
+
+NEW, OLD = "new" + "x" * 13, "old" + "x" * 13
+
+
+@pytest.mark.parametrize("value", [(NEW, OLD), [NEW, OLD], f"{NEW},{OLD}", f" {NEW} , {OLD},"])
+def test_secrets(value: Any) -> None:
+    assert read("secrets", value) == (NEW, OLD)
+
+
+@pytest.mark.parametrize("value", ["hush", [NEW, "hush"], f"{NEW},hush", [b"hush" * 4], 5, None, {"hush": 1}])
+def test_bad_secrets_are_not_shown(value: Any) -> None:
+    with pytest.raises(SettingsError, match="option secrets") as caught:
+        load_settings({"secrets": value})
+    assert "hush" not in str(caught.value)
+    assert NEW not in str(caught.value)
+
+
+def test_secrets_are_not_shown_with_the_settings() -> None:
+    assert NEW not in repr(load_settings({"secrets": NEW}))
 
 
 # The log format
@@ -471,7 +590,9 @@ def test_every_kind_of_option_is_tried() -> None:
     tried = {
         *SECONDS,
         *COUNTS,
+        *LIMITS,
         *SWITCHES,
+        "max_json_depth",
         "host",
         "port",
         "resource",
@@ -480,9 +601,14 @@ def test_every_kind_of_option_is_tried() -> None:
         "cors_origins",
         "trusted_proxies",
         "cookie",
+        "cookie_samesite",
+        "forwarded_header",
         "metrics_token",
+        "redis_url",
         "log_format",
         "overflow",
+        "subscriptions",
+        "secrets",
         *PATHS,
         "fd",
     }

@@ -6,6 +6,7 @@ from .errors import (
     AckTimeout,
     Disconnected,
     EventError,
+    LimitExceeded,
     NoSocket,
     Refused,
     SettingsError,
@@ -13,9 +14,10 @@ from .errors import (
     UnsendableValue,
 )
 from .events import EVENTS
+from .page_tokens import subscribe_token, token_script
 from .scripts import script_url, template_dir
 from .server import SocketIOServer
-from .shortcuts import broadcast, broadcast_channel, send, to
+from .shortcuts import broadcast, broadcast_channel, disconnect_session, send, to
 from .webpy import make_socketio_urls, socketio_urls
 
 __version__ = "1.0.0.dev0"
@@ -39,6 +41,7 @@ __all__ = [
     "AckTimeout",
     "Disconnected",
     "EventError",
+    "LimitExceeded",
     "NoSocket",
     "Refused",
     "SettingsError",
@@ -49,6 +52,7 @@ __all__ = [
     "broadcast_channel",
     "channel_overflow",
     "connection_middleware",
+    "disconnect_session",
     "make_socketio_urls",
     "metrics_collector",
     "on_any",
@@ -66,6 +70,8 @@ __all__ = [
     "script_url",
     "send",
     "socketio_urls",
+    "subscribe_token",
     "template_dir",
     "to",
+    "token_script",
 ]

@@ -27,11 +27,8 @@ PLACES = {
     "fd": "number of an inherited descriptor to listen on",
     "certfile": "file of the certificate, and of those that vouch for it",
     "keyfile": "file of the certificate's key",
+    "workers": "number of processes; more than 1 need a Redis server, see redis_url",
 }
-ONE_PROCESS = (
-    "channels are not shared among processes in this version, and a session lives in one of them. If the clients of "
-    "one server need nothing of the others, start one for each port, behind nginx/cluster.conf"
-)
 INTERRUPTED = 130
 
 
@@ -60,7 +57,6 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any other setting")
     parser.add_argument("--access-log", action="store_true", help="write each request for a page to standard error")
     parser.add_argument("--reload", action="store_true", help="start anew when a .py file changes; for development")
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="number of processes: 1 in this version")
     return parser
 
 
@@ -75,14 +71,12 @@ def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _serve(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
-    if options.workers < 1:
-        parser.error("--workers must be 1")
-    if options.workers > 1:
-        parser.error(f"--workers {options.workers}: {ONE_PROCESS}")
     settings = _settings(parser, options)
     if options.reload:
         if not settings.keys().isdisjoint(("unix", "fd")):
             parser.error("--reload listens on --host and --port only")
+        if settings.get("workers", "1") != "1":
+            parser.error("--reload runs one process: leave --workers out")
         return serve_reloading(options.application, settings, options.access_log)
     if not is_patched():
         start_again()

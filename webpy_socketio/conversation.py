@@ -50,7 +50,7 @@ class Conversation(ABC):
 
     @abstractmethod
     def receive(self, message: str | bytes) -> None:
-        """Take the next message. Raises PacketError or RuleBroken if it may not stand here; the session then ends."""
+        """Take the next message. Raises PacketError, RuleBroken or LimitExceeded; the session then ends."""
 
     @abstractmethod
     def end(self, reason: Reason) -> None:

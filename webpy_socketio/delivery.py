@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from .acks import AckDesk, Ballot
 from .channels import Member, Membership
+from .engine.session import Session
 from .envelope import Envelope, Selection, SocketDetails
 from .events import Events
 from .history import History
 from .metrics import Counters
 from .overflows import Overflows
+from .runner import Runner
+from .web_sessions import WebSessions
 from .wire.prepared import Prepared
 from .wire.socketio import encode_event
+
+#: To so many an event is sent without a break: that takes a few milliseconds, in which nobody else is served.
+AT_ONCE = 1000
 
 
 class Delivery:
@@ -31,7 +37,8 @@ class Delivery:
         counters: Counters,
         overflows: Overflows,
         history: History | None,
-        now: Callable[[], float],
+        web_sessions: WebSessions,
+        runner: Runner,
     ) -> None:
         self._namespaces: dict[str, Membership] = {}
         self._max_attachments = max_attachments
@@ -40,7 +47,8 @@ class Delivery:
         self._counters = counters
         self._overflows = overflows
         self._history = history
-        self._now = now
+        self._web_sessions = web_sessions
+        self._runner = runner
 
     def membership(self, namespace: str) -> Membership:
         """Who is in a namespace, and follows which channels."""
@@ -79,14 +87,8 @@ class Delivery:
         membership = self._namespaces.get(selection.namespace)
         if membership is None:
             return 0
-        reached = 0
         links = membership.select(selection.channels, selection.excluded)
-        for link in links:
-            if link.write is not None:  # as in link.send, which would be one more call for each receiver
-                link.write(prepared)
-                reached += 1
-            else:
-                reached += link.send(prepared)
+        reached = _send(links, prepared) if len(links) <= AT_ONCE else self._send_bit_by_bit(links, prepared)
         if prepared.overflow is not None:
             overflows.wait_for_room(links, prepared.overflow)
         return reached
@@ -133,6 +135,10 @@ class Delivery:
         for member in self._select(selection):
             member.disconnect()
 
+    def log_out(self, web_session: str) -> bool:
+        """End the connections here of a web session, given by its private channel; tells whether there are any."""
+        return self._web_sessions.log_out(web_session)
+
     def _ask(self, envelope: Envelope, ballot: Ballot, ack_id: int) -> None:
         selection, data, _ = envelope
         prepared = self._prepare(selection.namespace, data, ack_id)
@@ -145,6 +151,15 @@ class Delivery:
             if not member.link.send(prepared):
                 ballot.leave(member.sid)
         self._wait_for_room(members, prepared)
+
+    def _send_bit_by_bit(self, links: Sequence[Session], prepared: Prepared) -> int:
+        """Send an event to very many, and let others be served in between."""
+        reached = 0
+        for start in range(0, len(links), AT_ONCE):
+            if start:
+                self._runner.breathe()
+            reached += _send(links[start : start + AT_ONCE], prepared)
+        return reached
 
     def _prepare(self, namespace: str, data: list[object], ack_id: int | None) -> Prepared:
         return Prepared(*encode_event(namespace, data, ack_id, self._max_attachments))
@@ -179,7 +194,7 @@ class Delivery:
     def _deliver_and_keep(
         self, members: list[Member], prepared: Prepared, selection: Selection, history: History
     ) -> int:
-        number = history.keep(selection, prepared, self._now())
+        number = history.keep(selection, prepared, self._runner.now())
         for member in members:
             member.last_number = number
             member.link.send(prepared)
@@ -193,3 +208,15 @@ class Delivery:
     def _note_outgoing(self, members: Iterable[Member], data: list[object]) -> None:
         for member in members:
             member.note_outgoing(data)
+
+
+def _send(links: Sequence[Session], prepared: Prepared) -> int:
+    """Send an event by each link; return how many took it."""
+    reached = 0
+    for link in links:
+        if link.write is not None:  # as in link.send, which would be one more call for each receiver
+            link.write(prepared)
+            reached += 1
+        else:
+            reached += link.send(prepared)
+    return reached

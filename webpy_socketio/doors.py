@@ -14,12 +14,14 @@ from .wsgi import Door
 #: The environ's key under which a server that has a door of its own puts it.
 DOOR = "webpy_socketio.door"
 
-#: What is wrong with more than one process behind one address.
+#: What is wrong with more than one process behind one address, if they do not know of each other.
 SEVERAL_PROCESSES = (
-    "the server has more than one process: a long-polling client's requests must all come to the same one, and send "
-    "and broadcast reach the clients of one; start each with an address of its own and one worker (gunicorn -w 1), "
-    "behind a proxy that keeps every client with its process (see docs/deploy.rst)"
+    "the server has more than one process, but a long-polling client's requests must all come to the same one: take "
+    "gunicorn's worker webpy_socketio.worker.SocketIOWorker, whose processes hand them over to each other, or start "
+    "each process with an address of its own, behind a proxy that keeps every client with its process"
 )
+#: What is wrong if nothing carries messages between them.
+NO_BUS = "the server has more than one process, and without redis_url, send and broadcast reach the clients of one only"
 
 #: A WSGI application.
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -43,9 +45,12 @@ def door_of(environ: Mapping[str, Any]) -> Door:
 
 def _open_default(environ: Mapping[str, Any]) -> Door:
     check_patched()
+    settings = read_settings({})
     if environ.get("wsgi.multiprocess"):
         logger.warning(SEVERAL_PROCESSES)
-    running = start_node(read_settings({}))
+        if settings.redis_url is None:
+            logger.warning(NO_BUS)
+    running = start_node(settings)
     promise(running.node, running.node.hub.settings.stop_timeout)
     return running.door
 

@@ -20,6 +20,7 @@ from .doors import Application, check_application, is_under, not_found
 from .engine.deadlines import Deadlines
 from .engine.session import Session
 from .errors import UnsendableValue
+from .goodbyes import Goodbyes
 from .hub import Hub
 from .logs import log_to_stderr, logger
 from .metrics import Counters
@@ -136,11 +137,11 @@ class EngineIO:
 
     def drain(self, longest: float = math.inf) -> None:
         """Let nobody in any more, and close all connections. SocketIOServer does so when it stops."""
-        self.door.hub.drain(longest)  # made for that if need be: a connection may still bring the first client
+        Goodbyes(self.door.hub).begin(longest)
 
     def end_all(self) -> None:
         """End the connections that are still there."""
-        self.door.hub.end_all()
+        Goodbyes(self.door.hub).end()
 
     @property
     def is_quiet(self) -> bool:

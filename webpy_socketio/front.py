@@ -20,7 +20,8 @@ from .logs import logger, printable
 from .responses import Answer, Later
 from .transports.http import Request
 from .transports.probe import NAME as PROBE
-from .transports.requests import CLOSE, HttpConnection, Response
+from .transports.requests import CLOSE, HttpConnection
+from .transports.service import Response
 from .transports.streams import Connection, Stream
 from .transports.tls import Handshake, TlsSocket, TlsStream
 from .wsgi import ROUTINE, Door
@@ -58,14 +59,14 @@ class Front:
         """Whose sessions the requests are for."""
         return self._door.hub
 
-    def welcome(self, raw: _socket.socket, address: Any) -> None:
-        """Serve a connection that was accepted."""
+    def welcome(self, raw: _socket.socket, address: Any, early: bytes = b"") -> None:
+        """Serve a connection that was accepted, here or by another worker, which has read something of it."""
         raw.setblocking(False)
         set_no_delay(raw)
         if self._server.ssl_enabled:
             self._encrypt(raw, address)
         else:
-            self._connections.add(HttpConnection(Stream(raw), address, self))
+            self._connections.add(HttpConnection(Stream(raw), address, self, early))
 
     def _encrypt(self, raw: _socket.socket, address: Any) -> None:
         def done(sock: TlsSocket) -> None:
@@ -78,7 +79,7 @@ class Front:
             raw.close()
             return
         handshake = Handshake(sock, address, done)
-        handshake.expire(self.hub.deadlines, self.hub.runner.now() + self._door.settings.connect_timeout)
+        handshake.expire(self.hub.deadlines, self.hub.runner.now() + self._door.settings.header_timeout)
         self._connections.add(handshake)
 
     def close(self) -> None:
@@ -131,6 +132,20 @@ class Front:
             return started.complete(body)
         except BaseException as error:  # also timeouts of gevent: whatever it is, the client gets an answer
             return _fail("the application", error)
+
+    def owner_of(self, head: bytes) -> str | None:
+        """Which other worker has the session that a request is for, if one has."""
+        colleagues = self._server.colleagues
+        return None if colleagues is None else colleagues.owner_of(head)
+
+    def hand_over(self, owner: str, raw: _socket.socket, address: Any, early: bytes) -> None:
+        """Give a connection to another worker; if that is gone, so is the session, and the HTTP server will say so."""
+
+        def give() -> None:
+            if not self._server.colleagues.hand_over(owner, raw, address, early):
+                self.take_back(raw, address, early)
+
+        self.hub.runner.start(give)
 
     def take_back(self, raw: _socket.socket | TlsSocket, address: Any, early: bytes) -> None:
         """Take a connection, of which something has been read already, to the HTTP server."""

@@ -10,7 +10,7 @@ from gevent.pool import Pool
 from gunicorn.http.wsgi import base_environ
 from gunicorn.sock import ssl_context
 
-from .doors import SEVERAL_PROCESSES
+from .doors import NO_BUS, SEVERAL_PROCESSES
 from .errors import SettingsError
 from .farewell import Part
 from .front import Front
@@ -18,7 +18,7 @@ from .handler import SocketIOHandler
 from .server import SocketIOServer
 from .startup import is_patched
 from .transports.http import Request
-from .transports.requests import Response
+from .transports.service import Response
 from .transports.streams import Connection
 
 #: The environ's key of the moment when a request had been read.
@@ -38,9 +38,13 @@ def make_server(worker: Worker) -> GunicornServer:
             f"SocketIOWorker listens at one address, and gunicorn has several to bind: {places}. "
             "Leave one, and let a proxy answer at the others"
         )
+    server = GunicornServer(worker)
     if worker.cfg.workers > 1 and worker.age == 1:
-        worker.log.warning("%s", SEVERAL_PROCESSES)
-    return GunicornServer(worker)
+        if worker.cfg.is_ssl:  # what is encrypted cannot be handed over
+            worker.log.warning("%s", SEVERAL_PROCESSES)
+        if server.door.settings.redis_url is None:
+            worker.log.warning("%s", NO_BUS)
+    return server
 
 
 class Answered(NamedTuple):
@@ -139,7 +143,8 @@ class GunicornServer(SocketIOServer):
         self.worker = worker
         self.pages = Pages()
         check_preloaded(worker)
-        options = {"ssl_context": ssl_context(worker.cfg)} if worker.cfg.is_ssl else {}
+        is_ssl = worker.cfg.is_ssl
+        options = {"ssl_context": ssl_context(worker.cfg)} if is_ssl else {"worker_dir": worker.directory}
         super().__init__(
             worker.sockets[0],
             worker.wsgi,

@@ -10,16 +10,23 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+import gevent
 from gevent.pywsgi import Input, WSGIHandler, _InvalidClientInput
 from gevent.ssl import SSLSocket
 
 from .forwarded import FORWARDED
 from .logs import printable
 from .responses import Answer, Headers
+from .transports.bodies import KEEP_ALIVE, PatientFile, too_slow
 from .transports.probe import probe
 from .transports.streams import KEY, Connection, Stream
 from .transports.tls import TlsSocket, TlsStream
 from .wsgi import ROUTINE
+
+TOO_SLOW = (
+    "408 Request Timeout",
+    b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 14\r\n\r\nheader_timeout",
+)
 
 
 class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
@@ -30,6 +37,10 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
         self.rfile: Any
         super().__init__(sock, address, server)
         self._address = address
+        self._seconds: float = server.door.settings.header_timeout
+        self._head_timeout: Any = None
+        self._is_first = True
+        self._is_late = False
         self._connection: Connection | None = None
         self._corked: list[bytes] | None = None
         self.response_headers: list[tuple[bytes, bytes]] = []
@@ -40,8 +51,10 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
         self.rfile = io.BufferedReader(_Continued(early, self.rfile))
 
     def get_environ(self) -> dict[str, Any]:
-        """The environ of a request, with the connection in it for who can use it."""
+        """The environ of a request, whose head is there, with the connection in it for who can use it."""
+        self._head_timeout.close()
         environ: dict[str, Any] = super().get_environ()
+        self.wsgi_input.rfile = PatientFile(self.rfile, self._seconds, self._end_after_this)
         if FORWARDED in environ:
             environ[FORWARDED].apply(environ, self._address)
             self.client_address = (environ.get("REMOTE_ADDR", ""), environ.get("REMOTE_PORT", ""))  # for the log
@@ -68,10 +81,40 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
     def handle_one_request(self) -> Any:
         """Read and answer one request; whose it is, if it comes by a proxy, is only known when it has been read."""
         self.client_address = self._address
-        return super().handle_one_request()
+        self._head_timeout = gevent.Timeout(self._seconds, too_slow())
+        self._is_late = False
+        try:
+            result = super().handle_one_request()
+        finally:
+            self._head_timeout.close()
+            self._is_first = False
+        return self._complain_of_delay() if self._is_late else result
+
+    def read_requestline(self) -> str:
+        """Read the first line of a request; time for the head runs from its first byte on, or from the connection's."""
+        if not self._is_first:
+            with gevent.Timeout(KEEP_ALIVE, too_slow()):
+                self.rfile.peek(1)
+        self._head_timeout.start()
+        try:
+            line: str = super().read_requestline()
+        except TimeoutError:
+            self._is_late = True
+            raise
+        return line
+
+    def _end_after_this(self) -> None:
+        """There will be no other request: nobody knows where it would begin."""
+        self.close_connection = True
 
     def handle_one_response(self) -> None:
-        """Answer one request; then let go of the connection if the answer was to switch protocols."""
+        """Answer one request; then let go of the connection if the answer was to switch protocols.
+
+        One for a session of another worker is not answered here: that worker gets the connection, with the request.
+        """
+        if self._belongs_elsewhere():
+            self.close_connection = True
+            return
         super().handle_one_response()
         connection = self._connection
         if connection is None or connection.taker is None:
@@ -120,9 +163,29 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
         The base class takes what is no ValueError for a mistake of its own, which it may be ("HTTP/9" is one): still,
         it is the client's.
         """
+        if isinstance(ex, TimeoutError):
+            return self._complain_of_delay()
         if isinstance(ex, OSError):
             return None
         return super()._handle_client_error(ex if isinstance(ex, ValueError) else ValueError(str(ex)))
+
+    def _complain_of_delay(self) -> tuple[str, bytes]:
+        """Answer who does not finish the head of a request."""
+        self.server.door.hub.counters.limited["header_timeout"] += 1
+        return TOO_SLOW
+
+    def _belongs_elsewhere(self) -> bool:
+        """Give the connection to the worker that the request is for, if it is another; tells whether that took it."""
+        colleagues = self.server.colleagues
+        owner = None if colleagues is None else colleagues.owner_of(self.requestline.encode("latin-1"))
+        if owner is None:
+            return False
+        lines = [self.requestline, *(f"{name}: {value}" for name, value in self.headers.items()), "", ""]
+        early = "\r\n".join(lines).encode("latin-1") + self._unread()
+        if not colleagues.hand_over(owner, self.socket, self._address, early):
+            return False
+        self.socket = None
+        return True
 
     def _give_away(self, taker: Callable[[Stream, bytes], None]) -> None:
         """Hand the connection to its taker, and do not touch it again."""

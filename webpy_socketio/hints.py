@@ -61,6 +61,18 @@ class Hints:
                 "ping_interval and ping_timeout together",
             )
 
+    def full(self, most: int) -> None:
+        """A client was refused, as there are as many as there may be."""
+        self._tell("full", f"refused a client, as {most:,} are connected, the setting max_connections")
+
+    def crowded(self, address: str) -> None:
+        """A client was refused, as its address has as many connections as one may have."""
+        self._tell(
+            "crowded",
+            f"refused a client of {address}, which has its max_connections_per_address: if that is a proxy, name it in "
+            "trusted_proxies, so that its clients are counted",
+        )
+
     def _tell(self, name: str, text: str) -> None:
         if name not in self._told:
             self._told.add(name)

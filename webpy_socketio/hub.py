@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
-import random
 import weakref
 from collections.abc import Callable, ValuesView
 from typing import Any
@@ -14,7 +12,7 @@ import orjson
 from .conversation import Conversation
 from .engine.deadlines import Deadlines
 from .engine.session import Session, State, Step
-from .errors import ClientError, PacketError, RuleBroken, TransportMisused
+from .errors import ClientError, LimitExceeded, PacketError, RuleBroken, TransportMisused
 from .hints import Hints
 from .identifiers import new_id
 from .logs import logger
@@ -23,10 +21,10 @@ from .reasons import (
     PARSE_ERROR,
     PING_TIMEOUT,
     PROTOCOL_VIOLATION,
-    SERVER_SHUTDOWN,
     TRANSPORT_CLOSE,
     TRANSPORT_ERROR,
     Reason,
+    over_limit,
 )
 from .runner import Runner, Scope
 from .settings import Settings
@@ -34,10 +32,7 @@ from .wire.dialects import Dialect
 from .wire.packets import EnginePacket, EngineType
 from .wire.prepared import Prepared
 
-#: So many clients are told within ``drain_time`` that the server stops; fewer need less.
-CROWD = 10_000
-#: Seconds; within less, all can be told at once.
-NOTICEABLE = 0.05
+FAULTS = (RuleBroken, PacketError, LimitExceeded)
 #: Makes the conversation that a new session carries.
 Converse = Callable[[Session, "dict[str, Any]", "Scope | None"], Conversation]
 
@@ -64,11 +59,15 @@ class Hub:
         self.deadlines = deadlines
         self.counters = counters
         self.draining = False
+        #: What the ids of sessions carry, where there are several workers.
+        self.label = ""
         #: What the operator is to be told once.
         self.hints = Hints()
         self._converse = converse
         self._ending = ending
         self._sessions: dict[str, Session] = {}
+        #: How many sessions are counted together, by what they have in common.
+        self.groups: dict[str, int] = {}
         self._on_overflow = self._note_overflow  # one for all sessions
 
     def __len__(self) -> int:
@@ -81,18 +80,29 @@ class Hub:
 
     # Sessions begin.
 
-    def open(self, dialect: Dialect, transport: str, request: dict[str, Any], scope: Scope | None) -> Session:
+    def open(
+        self,
+        dialect: Dialect,
+        transport: str,
+        request: dict[str, Any],
+        scope: Scope | None,
+        group: str | None = None,
+    ) -> Session:
         """Open a session for a client whose handshake was accepted; its first packet is :meth:`handshake`.
 
         :param request: the environ of the handshake, as handlers shall see it.
         :param scope: what surrounds the client's handlers.
+        :param group: with which others to count it in :attr:`groups`.
         """
         now = self.runner.now()
-        session = Session(new_id(), dialect, transport, self.settings, now)
+        session = Session(new_id(self.label), dialect, transport, self.settings, now)
         session.on_overflow = self._on_overflow
         session.peer = self._converse(session, request, scope)
         session.step(Step.OPEN)
         self._sessions[session.sid] = session
+        if group is not None:
+            session.group = group
+            self.groups[group] = self.groups.get(group, 0) + 1
         self.counters.opened += 1
         deadlines = self.deadlines
         deadlines.add(session.heartbeat.look_again(now), self._tick, weakref.ref(session))
@@ -150,21 +160,29 @@ class Hub:
         if session.state is State.OPEN and not session.is_refused:
             try:
                 session.peer.receive(message)
-            except (RuleBroken, PacketError) as error:
-                self._refuse(session, error)
+            except FAULTS as error:
+                self.refuse(session, error)
 
     def _hand_on(self, session: Session, message: str | bytes) -> None:
         try:
             session.peer.receive(message)
-        except (RuleBroken, PacketError) as error:
-            self._refuse(session, error)
+        except FAULTS as error:
+            self.refuse(session, error)
 
-    def _refuse(self, session: Session, error: ClientError) -> None:
+    def refuse(self, session: Session, error: ClientError) -> None:
         """End a session because of what its client said; what it had said before is handled, and answered, still."""
         logger.debug("%s: %s", session, error, extra=session.log_fields)
         session.is_refused = True
-        reason = PROTOCOL_VIOLATION if isinstance(error, RuleBroken) else PARSE_ERROR
+        if isinstance(error, LimitExceeded):
+            reason = self.exceeded(error.limit)
+        else:
+            reason = PROTOCOL_VIOLATION if isinstance(error, RuleBroken) else PARSE_ERROR
         session.peer.when_idle(lambda: self.close(session, reason))
+
+    def exceeded(self, limit: str) -> Reason:
+        """Count that a client went beyond a limit, the setting of this name; return the reason to end its session."""
+        self.counters.limited[limit] += 1
+        return over_limit(limit)
 
     # Sessions end.
 
@@ -175,14 +193,40 @@ class Hub:
             self.deadlines.add(self.runner.now() + self.settings.close_timeout, self._give_up, weakref.ref(session))
             session.close(reason)
 
+    def expel(self, session: Session, reason: Reason) -> None:
+        """Hear nothing more from a client, and close its session.
+
+        One that is changing over to WebSocket has the time for that, or it would miss what it was sent before: it lost
+        the one transport while it gave up the other.
+        """
+        if session.candidate is None:
+            self.close(session, reason)
+            return
+        session.is_refused = True
+
+        def insist(reference: weakref.ref[Session], now: float) -> None:
+            late = reference()
+            if late is not None:
+                self.close(late, reason)
+
+        self.deadlines.add(self.runner.now() + self.settings.upgrade_timeout, insist, weakref.ref(session))
+
     def end(self, session: Session, reason: Reason) -> None:
         """End a session now. Nothing happens if it has ended."""
         if self._sessions.pop(session.sid, None) is not None:
             session.end(reason)
             reason = session.reason or reason
+            self._leave_group(session)
             self._note_end(session, reason)
             self._part(session, reason)
             session.peer = session.carrier = session.wake = None  # they hold the session too
+
+    def _leave_group(self, session: Session) -> None:
+        group = session.group
+        if group is not None:
+            self.groups[group] -= 1
+            if not self.groups[group]:
+                del self.groups[group]
 
     def _note_end(self, session: Session, reason: Reason) -> None:
         self.counters.ended[str(reason)] += 1
@@ -201,34 +245,6 @@ class Hub:
                 self.end(session, TRANSPORT_ERROR)
 
         session.wake = notice
-
-    def drain(self, longest: float = math.inf) -> None:
-        """Open no more sessions, and close all there are. :attr:`is_quiet` tells when the last handler has run.
-
-        Of many, each goes on until its own moment within ``drain_time``, and what waits for its client is sent before:
-        so that not everybody comes back to another server in the same second, and nobody has lost something.
-
-        :param longest: seconds within which all are to be told.
-        """
-        self.draining = True
-        sessions, now = list(self._sessions.values()), self.runner.now()
-        seconds = min(self.settings.drain_time * min(1.0, len(sessions) / CROWD), longest)
-        for session in sessions:
-            if seconds >= NOTICEABLE:
-                self.deadlines.add(now + random.uniform(0, seconds), self._dismiss, weakref.ref(session))
-            else:
-                self._say_goodbye(session)
-
-    def end_all(self) -> None:
-        """End all sessions now: the time for goodbyes is over."""
-        for session in list(self._sessions.values()):
-            self.end(session, SERVER_SHUTDOWN)
-
-    def _say_goodbye(self, session: Session) -> None:
-        if session.is_backed_up:
-            self.close(session, SERVER_SHUTDOWN)
-        else:
-            self.end(session, SERVER_SHUTDOWN)
 
     @property
     def is_quiet(self) -> bool:
@@ -266,12 +282,8 @@ class Hub:
     def _expect_join(self, reference: weakref.ref[Session], now: float) -> None:
         session = reference()
         if session is not None and session.is_open and not session.peer.joined:
+            self.counters.limited["connect_timeout"] += 1
             self.close(session, PROTOCOL_VIOLATION)
-
-    def _dismiss(self, reference: weakref.ref[Session], now: float) -> None:
-        session = reference()
-        if session is not None:
-            self._say_goodbye(session)
 
     def _give_up(self, reference: weakref.ref[Session], now: float) -> None:
         session = reference()

@@ -8,10 +8,12 @@ from typing import Any
 
 from .acks import AckDesk
 from .backplane.contract import Backplane
+from .conversation import Conversation
 from .delivery import Delivery
 from .engine.deadlines import Deadlines
 from .engine.session import Session
 from .events import Events
+from .goodbyes import Goodbyes
 from .history import History
 from .hub import Hub
 from .logs import MessageLog
@@ -23,6 +25,8 @@ from .recovery import Recovery
 from .runner import Runner, Scope
 from .services import Services
 from .settings import Settings
+from .tokens import Tokens
+from .web_sessions import WebSessions
 
 
 class Node:
@@ -34,7 +38,11 @@ class Node:
         recovery = _recovery(settings, deadlines) if settings.recovery else None
         history = None if recovery is None else recovery.history
         overflows = Overflows(settings, events.overflow_rules, runner)
-        delivery = Delivery(settings.max_attachments, events, desk, counters, overflows, history, runner.now)
+        web_sessions = WebSessions()
+        delivery = Delivery(settings.max_attachments, events, desk, counters, overflows, history, web_sessions, runner)
+        ending: weakref.WeakSet[Conversation] = weakref.WeakSet()
+        self.hub = Hub(settings, runner, deadlines, counters, self._converse, ending)
+        self._goodbyes = Goodbyes(self.hub)
         self.services = Services(
             settings,
             events,
@@ -47,21 +55,23 @@ class Node:
             desk,
             recovery,
             overflows,
-            weakref.WeakSet(),
+            Tokens(settings, runner.time),
+            ending,
+            web_sessions,
+            self.hub.expel,
         )
         self._namespaces = Namespaces(self.services)
-        self.hub = Hub(settings, runner, deadlines, counters, self._converse, self.services.ending)
         backplane.start(delivery)
 
     def drain(self, longest: float = math.inf) -> None:
-        """Let nobody in any more, and close all connections, those that are waited for too; see :meth:`Hub.drain`."""
-        self.hub.drain(longest)
+        """Let nobody in any more, and close all connections, those that are waited for too; see Goodbyes."""
+        self._goodbyes.begin(longest)
         if self.services.recovery is not None:
             self.services.recovery.drain()
 
     def end_all(self) -> None:
         """End the connections that are still there."""
-        self.hub.end_all()
+        self._goodbyes.end()
 
     @property
     def is_quiet(self) -> bool:

@@ -17,7 +17,19 @@ N = TypeVar("N", int, float)
 
 TRANSPORTS = ("polling", "websocket")
 LOG_FORMATS = ("text", "json")
+#: Levels of lists and dicts: a little less than orjson can write back.
+DEEPEST = 240
 CLIENTS = ("1-2", "3-4")
+OPEN = "open"
+CLOSED = "closed"
+#: Characters of a secret, at least: of random ones, as many as nobody can try.
+SHORTEST_SECRET = 16
+#: Values of a cookie's attribute SameSite.
+SAMESITE = ("Lax", "Strict", "None")
+#: Headers in which proxies tell who their clients are.
+FORWARDED_HEADERS = X_FORWARDED, RFC_7239 = "x-forwarded-for", "forwarded"
+#: A token (RFC 9110, section 5.6.2), which the name of a cookie has to be (RFC 6265, section 4.1.1).
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 #: Stands for the address of whoever comes by a Unix socket.
 UNIX = "unix"
 DEFAULT_LOG_FORMAT = '%(REMOTE_ADDR)s - - [%(TIME)s] "Socket.IO %(TYPE)s: %(MESSAGE)s"'
@@ -76,6 +88,22 @@ def as_size(value: Any) -> int:
     return number
 
 
+def as_limit(value: Any) -> int:
+    """A whole number; 0 for no limit."""
+    number = as_whole(value)
+    if number < 0:
+        raise ValueError("must be a whole number, or 0 for no limit")
+    return number
+
+
+def as_depth(value: Any) -> int:
+    """A number of levels."""
+    number = as_count(value)
+    if number > DEEPEST:
+        raise ValueError(f"must be at most {DEEPEST}: what is deeper could not be sent back")
+    return number
+
+
 def as_port(value: Any) -> int:
     """The number of a port."""
     number = as_whole(value)
@@ -106,6 +134,14 @@ def as_optional_text(value: Any) -> str | None:
     return None if value is None or value in ("", "None") else as_text(value)
 
 
+def as_cookie_name(value: Any) -> str | None:
+    """The name of a cookie; an empty one, or None, for no cookie."""
+    name = as_optional_text(value)
+    if name is not None and not TOKEN.fullmatch(name):
+        raise ValueError("is not the name of a cookie: take letters, digits, '-' and '_'")
+    return name
+
+
 def as_names(value: Any) -> tuple[str, ...]:
     """Names, also as one text with commas between them."""
     if isinstance(value, str):
@@ -115,14 +151,14 @@ def as_names(value: Any) -> tuple[str, ...]:
     return tuple(filter(None, (as_text(name).strip() for name in value)))
 
 
-def as_origins(value: Any) -> tuple[str, ...]:
-    """Origins of pages; "*" stands for all."""
+def as_secrets(value: Any) -> tuple[str, ...]:
+    """Secrets, each long enough. What is wrong with one is told without showing it."""
     names = as_names(value)
-    for name in names:
-        if name not in ("*", "null") and not re.fullmatch(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/\s]+/?", name):
-            raise ValueError(
-                f"{name!r} is not an origin; one is written like 'https://www.example.com', or '*' for all"
-            )
+    if any(len(name) < SHORTEST_SECRET for name in names):
+        raise ValueError(
+            f"a secret has at least {SHORTEST_SECRET} characters, random ones, and no comma; "
+            "python3 -c 'import secrets; print(secrets.token_urlsafe())' makes one"
+        )
     return names
 
 

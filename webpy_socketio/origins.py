@@ -7,10 +7,12 @@ not. So a request without one is let through, and one with a foreign Origin only
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from .logs import logger, printable
+from .origin_rules import OriginRules
 from .responses import Headers
 from .settings import Settings
 
@@ -18,20 +20,31 @@ from .settings import Settings
 LEGAL_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 METHODS = "GET,HEAD,PUT,PATCH,POST,DELETE"
+#: Seconds that a browser may remember the answer to a question in advance; Chromium takes no more.
+REMEMBERED = "7200"
+#: The environ's key of what the application's functions said of a request's origin, once they have been asked.
+VERDICT = "webpy_socketio.origin_verdict"
 
 
 class Origins:
-    """The policy of one server."""
+    """The policy of one server.
 
-    def __init__(self, settings: Settings) -> None:
-        self._declared = frozenset(origin.rstrip("/").lower() for origin in settings.cors_origins)
+    The application's functions may wait, so they are asked only about requests that open a session, and about what a
+    browser asks in advance: where both run, one may wait.
+
+    :param failures: what such a function may raise without being more than a failure of its own.
+    """
+
+    def __init__(self, settings: Settings, failures: tuple[type[BaseException], ...]) -> None:
+        self._rules = OriginRules(settings.cors_origins)
         self._credentials = settings.cors_credentials
+        self._failures = failures
 
     def is_legal(self, environ: Mapping[str, Any]) -> bool:
         """Whether the Origin consists of what a header may hold."""
         return LEGAL_VALUE.fullmatch(environ.get("HTTP_ORIGIN", "")) is not None
 
-    def allows(self, environ: Mapping[str, Any], is_script: bool = False) -> bool:
+    def allows(self, environ: dict[str, Any], is_script: bool = False) -> bool:
         """Whether the page that sent a request may connect.
 
         :param is_script: whether the answer will be a script, which any page can ask for without telling its origin.
@@ -39,34 +52,70 @@ class Origins:
         origin = environ.get("HTTP_ORIGIN")
         if origin is None:
             origin = _foreign_page(environ, is_script)
-        return origin is None or self._is_declared(origin) or _is_own(origin, environ)
+        return origin is None or self._rules.declare(origin) or _is_own(origin, environ) or self._ask(origin, environ)
+
+    def recall(self, environ: dict[str, Any], handshake: Mapping[str, Any]) -> None:
+        """Let a request of a session have the verdict of its handshake, if a page of the same origin sent it."""
+        if self._rules.functions:
+            environ[VERDICT] = environ.get("HTTP_ORIGIN") == handshake.get("HTTP_ORIGIN")
 
     def headers(self, environ: Mapping[str, Any]) -> Headers:
         """The headers that every answer needs, so that a declared origin's page may read it."""
-        origin = environ.get("HTTP_ORIGIN")
-        if not self._declared:
+        if self._rules.is_empty:
             return []
-        if "*" in self._declared and not self._credentials:
+        if self._rules.allow_all and not self._credentials:
             return [("Access-Control-Allow-Origin", "*")]
         headers = [("Vary", "Origin")]
-        if origin is not None and self._is_declared(origin):
+        origin = environ.get("HTTP_ORIGIN")
+        if origin is not None and self.is_legal(environ) and self._may_read(origin, environ):
             headers.append(("Access-Control-Allow-Origin", origin))
             if self._credentials:
                 headers.append(("Access-Control-Allow-Credentials", "true"))
         return headers
 
-    def preflight(self, environ: Mapping[str, Any]) -> Headers | None:
+    def preflight(self, environ: dict[str, Any]) -> Headers | None:
         """The headers that answer a browser's question in advance; None if no origin was declared."""
-        if not self._declared:
+        if self._rules.is_empty:
             return None
-        headers = [*self.headers(environ), ("Access-Control-Allow-Methods", METHODS)]
+        origin = environ.get("HTTP_ORIGIN")
+        if origin is not None and self.is_legal(environ) and not self._rules.declare(origin):
+            self._ask(origin, environ)
+        headers = [
+            *self.headers(environ),
+            ("Access-Control-Allow-Methods", METHODS),
+            ("Access-Control-Max-Age", REMEMBERED),
+        ]
         wanted = environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS")
         if wanted and LEGAL_VALUE.fullmatch(wanted):
             headers += [("Vary", "Access-Control-Request-Headers"), ("Access-Control-Allow-Headers", wanted)]
         return headers
 
-    def _is_declared(self, origin: str) -> bool:
-        return "*" in self._declared or origin.lower() in self._declared
+    def _may_read(self, origin: str, environ: Mapping[str, Any]) -> bool:
+        return self._rules.declare(origin) or environ.get(VERDICT, False)
+
+    def _ask(self, origin: str, environ: dict[str, Any]) -> bool:
+        """Ask the application's functions; one that fails allows nothing."""
+        verdict = False
+        for function in self._rules.functions:
+            try:
+                verdict = _as_verdict(function(origin, environ))
+            except self._failures as error:
+                text = "the function %s of cors_origins raised %s about a page of %s, which is refused"
+                name = getattr(function, "__qualname__", type(function).__qualname__)
+                logger.error(text, name, type(error).__name__, printable(origin), exc_info=error)
+            if verdict:
+                break
+        environ[VERDICT] = verdict
+        return verdict
+
+
+def _as_verdict(answer: object) -> bool:
+    """Raises TypeError for an answer that is still to come, which counts as true whatever it would be."""
+    if isinstance(answer, (Awaitable, Iterator, AsyncIterator)):
+        raise TypeError(
+            f"it returned a {type(answer).__name__}, whose result nobody waits for here; take a plain function"
+        )
+    return bool(answer)
 
 
 def _foreign_page(environ: Mapping[str, Any], is_script: bool) -> str | None:

@@ -11,14 +11,15 @@ from typing import Any
 
 from .conversation import Conversation
 from .engine.session import Session
-from .errors import RuleBroken
+from .errors import LimitExceeded, RuleBroken
 from .history import Kept
 from .identifiers import is_private
 from .namespaces import Namespace, Namespaces
-from .reasons import CLIENT_DISCONNECT, TRANSPORT_CLOSE, Reason
+from .reasons import CLIENT_DISCONNECT, LOGGED_OUT, TRANSPORT_CLOSE, Reason
 from .runner import Scope
 from .services import Services
 from .sockets import Socket
+from .web_sessions import WEB_SESSION
 from .wire.packets import SocketPacket, SocketType
 from .wire.prepared import Prepared
 from .wire.socketio import PLAIN_EVENT, Assembler, decode_event, decode_packet, encode_packet
@@ -30,7 +31,7 @@ ANSWER = 100
 class Peer(Conversation):
     """One client, in all the namespaces it joined."""
 
-    __slots__ = ("_assembler", "_left", "_namespaces", "_services", "_size", "_sockets")
+    __slots__ = ("_assembler", "_left", "_max_depth", "_namespaces", "_services", "_size", "_sockets", "_web_session")
 
     def __init__(
         self,
@@ -43,10 +44,13 @@ class Peer(Conversation):
         super().__init__(session, request, scope, services.runner)
         self._namespaces = namespaces
         self._services = services
+        self._max_depth = services.settings.max_json_depth
         self._sockets: dict[str, tuple[Socket, Namespace]] = {}
         self._left: dict[str, None] | None = None
         self._assembler: Assembler | None = None
         self._size = 0  # bytes of the message that is being read
+        self._web_session: str | None = request.get(WEB_SESSION)
+        services.web_sessions.add(self._web_session, self)
 
     def begin(self) -> None:
         """The session has been opened; some clients are in the main namespace without asking."""
@@ -54,19 +58,20 @@ class Peer(Conversation):
             self._connect(SocketPacket(SocketType.CONNECT))
 
     def receive(self, message: str | bytes) -> None:
-        """Take the next message of the session. Raises PacketError or RuleBroken if it may not stand here."""
+        """Take the next message of the session. Raises PacketError, RuleBroken or LimitExceeded."""
         if self._assembler is None:
             self._size = len(message)
             if isinstance(message, str) and message.startswith(PLAIN_EVENT) and "/" in self._sockets:
                 socket, namespace = self._sockets["/"]
-                self.inbox.put(self._size, namespace.event, socket, decode_event(message[1:]), None)
+                self.inbox.put(self._size, namespace.event, socket, decode_event(message[1:], self._max_depth), None)
                 return
         else:
             self._size += len(message)
         if isinstance(message, str):
             if self._assembler is not None:
                 raise RuleBroken("text came where an attachment was due")
-            packet: SocketPacket | None = decode_packet(message, self._services.settings.max_attachments)
+            limit = self._services.settings.max_attachments
+            packet: SocketPacket | None = decode_packet(message, limit, self._max_depth)
         elif self._assembler is None:
             raise RuleBroken("an attachment came that belongs to no packet")
         else:
@@ -77,6 +82,7 @@ class Peer(Conversation):
     def end(self, reason: Reason) -> None:
         """The connection is over: every namespace ends, after the events that came before, or waits for its client."""
         recovery = self._services.recovery
+        self._services.web_sessions.discard(self._web_session, self)
         sockets = [socket for socket, _ in self._sockets.values()]
         # The handlers of one socket's end may run at once, and put out another.
         for socket in filter(self._is_current, sockets):
@@ -121,8 +127,9 @@ class Peer(Conversation):
             if dialect.joins_by_itself and name == "/":
                 return  # it asks for what it has
             raise RuleBroken("the namespace is joined already")
-        if len(self._sockets) >= self._services.settings.max_namespaces:
-            self._turn_away(name, "Too many namespaces")
+        most = self._services.settings.max_namespaces
+        if len(self._sockets) >= most:
+            self._exceed(name, LimitExceeded("max_namespaces", f"a client is in at most {most}"))
             return
         if self._services.recovery is not None and dialect.resumes:
             pid = auth.get("pid")
@@ -130,19 +137,28 @@ class Peer(Conversation):
                 del auth["pid"]
                 if self._resume(name, pid, auth.pop("offset", None), auth):
                     return
-        namespace = self._namespaces.enter(name)
+        try:
+            namespace = self._namespaces.enter(name)
+        except LimitExceeded as error:
+            self._exceed(name, error)
+            return
         if namespace is None:
             self._turn_away(name, "Invalid namespace")
             return
         if self._left is not None:
             self._left.pop(name, None)
         socket = Socket(dialect.socket_id(self.session.sid, name), name, auth, self._services, self)
+        socket.web_session_id = self._web_session
         self._sockets[name] = socket, namespace
         self.inbox.put(self._size, self._join, socket, namespace)
 
     def _turn_away(self, name: str, message: str) -> None:
         refusal = self.session.dialect.connect_error(name, message)
         self.session.send(Prepared(*encode_packet(refusal, 0)))
+
+    def _exceed(self, name: str, error: LimitExceeded) -> None:
+        self._services.counters.limited[error.limit] += 1
+        self._turn_away(name, str(error))
 
     def _join(self, socket: Socket, namespace: Namespace) -> None:
         if socket.reason is not None:
@@ -217,6 +233,14 @@ class Peer(Conversation):
                 del self._left[next(iter(self._left))]  # clients can make up any number of them
             self._end(socket.namespace, reason)
 
+    def log_out(self) -> None:
+        """The client's web session is over: end every namespace, which its client obeys, and then the connection."""
+        sockets = [socket for socket, _ in self._sockets.values()]
+        # The handlers of one socket's end may run at once, and put out another.
+        for socket in filter(self._is_current, sockets):
+            socket.put_out(LOGGED_OUT)
+        self._services.expel(self.session, LOGGED_OUT)
+
     def _end(self, name: str, reason: Reason) -> None:
         socket, namespace = self._sockets.pop(name)
         socket.detach(reason)
@@ -232,6 +256,11 @@ class Peer(Conversation):
         return entry is not None and entry[0] is socket
 
     # For its sockets.
+
+    @property
+    def followed(self) -> int:
+        """How many subscriptions the client has, in all its namespaces."""
+        return sum(socket.followed for socket, _ in self._sockets.values())
 
     def perform(self, socket: Socket, what: str, function: Callable[..., object], args: Sequence[Any]) -> None:
         """Run an application's function here, as a handler is run."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from .compression import choose_coding, compress
 from .engine.session import Session
+from .errors import LimitExceeded
 from .hub import Hub
 from .logs import logger
 from .origins import Origins
@@ -19,6 +20,9 @@ from .wire.prepared import Prepared, encode_payload
 
 LONGEST_LENGTH = 15  # digits; more are no length of anything
 BINARY = "application/octet-stream"
+#: What a POST is answered that is beyond a limit; the first of these leaves the session as it is.
+TOO_LARGE, TOO_SLOW = "413 Payload Too Large", "408 Request Timeout"
+CLOSE = ("Connection", "close")
 NO_STORE = ("Cache-Control", "no-store")
 
 
@@ -42,6 +46,7 @@ class Polls:
     ) -> Later | Answer:
         """Answer a request of a session that is on long-polling."""
         polling: Polling = session.carrier
+        self._origins.recall(environ, session.peer.request)
         method = environ["REQUEST_METHOD"]
         if method == "GET":
             return lambda: self._packets(environ, query, polling.get(connection), session)
@@ -63,18 +68,25 @@ class Polls:
             self._hub.end(session, TRANSPORT_ERROR)
             return plain("400 Bad Request", headers)
         if not polling.begin_post(connection):
-            return plain("400 Bad Request", [*headers, ("Connection", "close")])
+            return plain("400 Bad Request", [*headers, CLOSE])
         try:
-            body = self._read(environ, polling)
-            if body is None:
-                logger.info("%s sent a POST above max_payload", session, extra=session.log_fields)
-                return plain("413 Payload Too Large", headers)
-            if "j" in query:
-                body = jsonp.unwrap(body)
+            read = self._read(environ, polling)
+            body = jsonp.unwrap(read) if "j" in query else read
             result = PollResult(OK, b"ok") if body is None else polling.post(body, is_binary)
+        except LimitExceeded as error:
+            return self._beyond(session, error, headers)
         finally:
             polling.end_post()
         return plain(result.status, headers, result.body)
+
+    def _beyond(self, session: Session, error: LimitExceeded, headers: Headers) -> Answer:
+        logger.info("%s: its POST is beyond a limit: %s", session, error, extra=session.log_fields)
+        reason = self._hub.exceeded(error.limit)
+        text = str(error).encode()
+        if error.limit == "max_payload":
+            return plain(TOO_LARGE, headers, text)
+        self._hub.end(session, reason)
+        return plain(TOO_SLOW, [*headers, CLOSE], text)
 
     def _headers(self, environ: Mapping[str, Any]) -> Headers:
         """The headers of every answer to a GET or POST of a session."""
@@ -82,24 +94,37 @@ class Polls:
         old_explorer = [("X-XSS-Protection", "0")] if ";MSIE" in agent or "Trident/" in agent else []
         return [NO_STORE, *old_explorer, *self._origins.headers(environ)]
 
-    def _read(self, environ: Mapping[str, Any], polling: Polling) -> bytes | None:
-        """Read the body of a request; None if it is above the limit, which its length may tell before it is read."""
+    def _cookie(self, environ: Mapping[str, Any], session: Session) -> str:
+        name, same_site = self._settings.cookie, self._settings.cookie_samesite
+        # Browsers drop a cookie for all sites that is not Secure.
+        secure = "; Secure" if environ.get("wsgi.url_scheme") == "https" or same_site == "None" else ""
+        return f"{name}={session.sid}; Path=/; HttpOnly; SameSite={same_site}{secure}"
+
+    def _read(self, environ: Mapping[str, Any], polling: Polling) -> bytes:
+        """Read the body of a request. Raises LimitExceeded if it is too large, which its length may tell before it is
+        read, or too slow.
+        """
         limit = self._settings.max_payload
         length = environ.get("CONTENT_LENGTH", "")
         wanted = limit + 1
         if length.isascii() and length.isdigit():
             if len(length) > LONGEST_LENGTH or int(length) > limit:
-                return None
+                raise self._too_large()
             wanted = int(length)
         try:
             body: bytes = environ["wsgi.input"].read(wanted)
+        except TimeoutError as error:
+            raise LimitExceeded("header_timeout", str(error)) from None
         except OSError:
             body = b""
-        finally:
-            polling.end_upload()
         if length and len(body) < wanted:
             polling.fail_post()
-        return None if len(body) > limit else body
+        if len(body) > limit:
+            raise self._too_large()
+        return body
+
+    def _too_large(self) -> LimitExceeded:
+        return LimitExceeded("max_payload", f"a POST has at most {self._settings.max_payload:,} bytes")
 
     def _packets(
         self, environ: Mapping[str, Any], query: Mapping[str, str], result: PollResult, session: Session
@@ -111,9 +136,7 @@ class Polls:
         if "j" in query:
             body, kind = jsonp.wrap(body, query["j"]), "text/javascript; charset=UTF-8"
         if self._settings.cookie and "sid" not in query:
-            secure = "; Secure" if environ.get("wsgi.url_scheme") == "https" else ""
-            cookie = f"{self._settings.cookie}={session.sid}; Path=/; HttpOnly; SameSite=Lax{secure}"
-            headers.append(("Set-Cookie", cookie))
+            headers.append(("Set-Cookie", self._cookie(environ, session)))
         threshold = self._settings.compression_threshold
         if threshold and len(body) >= threshold:
             coding = choose_coding(environ.get("HTTP_ACCEPT_ENCODING", ""))

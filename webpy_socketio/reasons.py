@@ -47,6 +47,7 @@ CLIENT_DISCONNECT = Reason("client namespace disconnect", 4100, "The client left
 SERVER_DISCONNECT = Reason(
     "server namespace disconnect", 4101, "The server put the client out of the namespace.", False
 )
+LOGGED_OUT = Reason("logged out", 4102, "The user logged out.", False)
 SLOW = Reason("slow", 4004, "The client did not read what it was sent, and its buffer was full.", True, True)
 #: Which limit it was is told by the sentence; see :func:`over_limit`.
 OVER_LIMIT = Reason("over limit", 4005, "The client went beyond a limit.", True)
@@ -62,6 +63,7 @@ REASONS = (
     SERVER_SHUTDOWN,
     CLIENT_DISCONNECT,
     SERVER_DISCONNECT,
+    LOGGED_OUT,
     SLOW,
     OVER_LIMIT,
 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Protocol
 
 from .acks import AckListener, PendingAcks
 from .engine.session import Session
 from .envelope import Selection
+from .errors import LimitExceeded
 from .history import Kept
 from .overflow import Overflow
 from .reasons import SERVER_DISCONNECT, TRANSPORT_CLOSE, Reason
@@ -33,6 +34,10 @@ class Owner(Protocol):
     def request(self) -> dict[str, Any]:
         """The WSGI environ of its handshake."""
 
+    @property
+    def followed(self) -> int:
+        """How many subscriptions the client has, in all its namespaces."""
+
     def leave(self, socket: Any, reason: Reason) -> None:
         """End the socket, as the server wishes."""
 
@@ -41,6 +46,9 @@ class Owner(Protocol):
 
     def note_outgoing(self, socket: Any, data: list[Any]) -> None:
         """Tell the handlers of outgoing events."""
+
+    def log_out(self) -> None:
+        """End the whole conversation, and what carries it."""
 
 
 class Receiver:
@@ -51,7 +59,7 @@ class Receiver:
     """
 
     __slots__ = (
-        "__weakref__", "_acks", "_held", "_services", "_spawned", "_subscriptions",
+        "__weakref__", "_acks", "_held", "_services", "_spawned", "_subscriptions", "_user", "_web_session",
         "admitted", "auth", "connected", "context", "first_number", "instances", "is_attached", "last_number", "link",
         "namespace", "owner", "pid", "reason", "recovered", "replayed_from", "request", "sid",
     )  # fmt: skip
@@ -88,6 +96,8 @@ class Receiver:
         #: See Recovery.
         self.replayed_from = 0
         self._services = services
+        self._user: Hashable = None
+        self._web_session: str | None = None
         self._subscriptions = Subscriptions()
         self._acks: PendingAcks | None = None
         self._held: list[tuple[Prepared, bool]] | None = []
@@ -97,6 +107,11 @@ class Receiver:
     def channels(self) -> list[str]:
         """The channels that this socket is subscribed to, in the order it subscribed."""
         return list(self._subscriptions)
+
+    @property
+    def followed(self) -> int:
+        """How many channels this socket is subscribed to."""
+        return len(self._subscriptions)
 
     @property
     def pending_acks(self) -> int:
@@ -135,9 +150,7 @@ class Receiver:
         """
         if self._held is not None:
             self.accept()
-        if self.connected:
-            self.deliver(SocketPacket(SocketType.DISCONNECT, self.namespace))
-        self.owner.leave(self, SERVER_DISCONNECT)
+        self.put_out(SERVER_DISCONNECT)
 
     # For the floors above.
 
@@ -159,13 +172,25 @@ class Receiver:
         if services.overflows.default is not None:
             services.overflows.wait_for_room((self.link,), services.overflows.default)
 
+    def put_out(self, reason: Reason) -> None:
+        """End this socket, and tell its client so. One that is not let in yet will not be."""
+        if self._held is not None:
+            self.refuse(reason.sentence)
+        elif self.connected:
+            self.deliver(SocketPacket(SocketType.DISCONNECT, self.namespace))
+        self.owner.leave(self, reason)
+
+    def log_out(self) -> None:
+        """The client's web session is over."""
+        self.owner.log_out()
+
     def refuse(self, message: str, data: Any = None) -> None:
         """Turn the client away, and tell it why. Raises UnsendableValue for data that has no form on the wire."""
         if self._held is not None and self.reason is None:
             refusal = self.link.dialect.connect_error(self.namespace, message, data)
             prepared = Prepared(*encode_packet(refusal, 0))
             self._held = None
-            self._end_spawned()
+            self._release()
             self.link.send(prepared)
 
     def deliver(self, packet: SocketPacket) -> None:
@@ -226,7 +251,7 @@ class Receiver:
         if self._services.recovery is not None and self.pid is not None:
             self._services.recovery.forget(self.pid)
         self._abandon_acks()
-        self._end_spawned()
+        self._release()
 
     def forget(self) -> None:
         """Drop the channels: nobody will look at them again."""
@@ -251,9 +276,7 @@ class Receiver:
         services = self._services
         ack_id = None
         if listener is not None:
-            if self._acks is None:
-                self._acks = PendingAcks(services.desk)
-            ack_id = self._acks.add(listener, services.runner.now() + seconds)
+            ack_id = self._expect_ack(listener, services.runner.now() + seconds)
         try:
             prepared = Prepared(*encode_event(self.namespace, data, ack_id, services.settings.max_attachments))
         except BaseException:
@@ -279,6 +302,16 @@ class Receiver:
         if services.events.on_any_outgoing.is_bound:
             self.note_outgoing(data)
 
+    def _expect_ack(self, listener: AckListener, until: float) -> int:
+        services = self._services
+        if self._acks is None:
+            self._acks = PendingAcks(services.desk)
+        most = services.settings.max_pending_acks
+        if most and len(self._acks) >= most:
+            services.counters.limited["max_pending_acks"] += 1
+            raise LimitExceeded("max_pending_acks", f"the client has not acknowledged {most} events yet")
+        return self._acks.add(listener, until)
+
     def _overflow(self, ack_id: int | None) -> Overflow | None:
         overflows = self._services.overflows
         return overflows.default if ack_id is None else overflows.default_of_questions
@@ -297,7 +330,8 @@ class Receiver:
             recovery.history.mark(prepared)
         return self.link.send_if_ready(prepared)
 
-    def _end_spawned(self) -> None:
+    def _release(self) -> None:
+        self._services.web_sessions.discard(self._web_session, self)
         spawned, self._spawned = self._spawned, None
         for kill in list((spawned or {}).values()):
             if kill is not None:

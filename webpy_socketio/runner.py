@@ -6,6 +6,7 @@ It is stated here so that nothing below the transports has to know gevent.
   anybody up. A job that raises is logged. Nothing of one job is left behind for another: no greenlet-local, no
   context variable. Jobs start in the order in which they were given.
 * ``spawn`` does so for a job that may be ended early; it returns what ends it.
+* ``breathe`` lets what is ready run before the caller goes on, if that may wait.
 * ``may_wait`` tells whether whoever asks may wait; the loop itself may not.
 * ``waiter`` makes something to wait on, in a job or in another OS thread.
 * ``call`` runs a function where the connections live and returns its result; called from another OS thread it hops
@@ -51,7 +52,11 @@ class Runner(Protocol):
     def start(self, job: Callable[..., object], *args: Any) -> None: ...
     def spawn(self, job: Callable[[], object]) -> Callable[[], None]: ...
     def may_wait(self) -> bool: ...
+    def breathe(self) -> None: ...
     def waiter(self) -> Waiter: ...
     def call(self, function: Callable[[], T]) -> T: ...
     def now(self) -> float:
         """Seconds on a clock that never goes back."""
+
+    def time(self) -> float:
+        """Seconds since 1970."""

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import _socket
 import contextlib
-import inspect
 import os
 import signal
-import warnings
-from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import gevent
 from gevent.pywsgi import WSGIServer
+from gevent.socket import socket as gevent_socket
 
-from .certificates import IN_CONTEXT, choose_context
+from .crew import Crew, take_place
 from .doors import DOOR
 from .engineio import EngineIO
 from .errors import SettingsError
@@ -24,22 +23,11 @@ from .front import Front
 from .handler import SocketIOHandler
 from .listeners import UNIX, SocketFile, check_listening, choose_listener, explain, inherit, name_unix
 from .logs import logger
-from .settings import Settings
+from .server_options import check_proxies, check_workers, encryption, sort_options
 from .startup import check_patched, read_settings, start_node
+from .transports.colleagues import Colleagues
 from .transports.probe import NAME as PROBE
 from .transports.proxy_headers import ProxyHeaders
-
-#: gevent-socketio's names of options that still have a meaning.
-RENAMED = {"heartbeat_interval": "ping_interval", "heartbeat_timeout": "ping_timeout"}
-#: gevent-socketio's names of transports, as they are called today.
-TRANSPORT_NAMES = {"xhr-polling": "polling", "jsonp-polling": "polling", "polling": "polling", "websocket": "websocket"}
-MEANINGLESS = {
-    "policy_server": "browsers have had no Flash since 2021, so nothing asks for a policy file",
-    "policy_listener": "browsers have had no Flash since 2021, so nothing asks for a policy file",
-}
-SERVER_OPTIONS = (
-    frozenset(inspect.signature(WSGIServer.__init__).parameters) - {"self", "listener", "application", "ssl_args"}
-) | {"ssl_context"}
 
 
 class SocketIOServer(WSGIServer):  # type: ignore[misc]
@@ -68,14 +56,21 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
         if not callable(application):
             raise SettingsError(f"{application!r} is no WSGI application; give the server app.wsgifunc()")
         check_patched()
-        settings_given, server_options = _sort(options)
+        settings_given, server_options = sort_options(options)
         settings = read_settings(settings_given)
-        _check_proxies(settings)
-        context = choose_context(settings, server_options.pop("ssl_context", None))
-        if context is not None:
-            server_options["ssl_context"] = context
-        if listener is None:
+        check_proxies(settings)
+        check_workers(settings)
+        #: Set in a worker of several.
+        self._place = take_place(os.environ) if settings.workers > 1 else None
+        if self._place is not None:
+            listener = self._place.listener
+            settings = replace(settings, workers=1, worker_dir=self._place.directory)
+        elif listener is None:
             listener = choose_listener(settings, os.environ)
+        self._settings = settings
+        #: The other workers, once this one serves.
+        self.colleagues: Colleagues | None = None
+        server_options |= encryption(settings, server_options.pop("ssl_context", None))
         super().__init__(listener, application, **server_options)
         self._running = start_node(settings)
         self._forwarded = self._running.door.forwarded
@@ -118,10 +113,20 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
                 self.socket = self._file.listen(self.backlog)
             super().init_socket()
         except OSError as error:
-            raise SettingsError(f"cannot listen at {self._place()}: {explain(error)}") from None
+            raise SettingsError(f"cannot listen at {self._where()}: {explain(error)}") from None
         self.socket.setblocking(False)
         if self._front is not None:
             self._handle = self.handle  # what comes from the front is encrypted already
+
+    def start(self) -> None:
+        """Begin to serve, in this process. Raises SettingsError where there are to be several."""
+        if self._settings.workers > 1:
+            raise SettingsError("several workers are started by serve_forever()")
+        if self._settings.worker_dir is not None:
+            prefix = f"/{self.door.settings.resource}/".encode()
+            self.colleagues = Colleagues(self._settings.worker_dir, prefix, self._take_over)
+            self.door.hub.label = self.colleagues.label
+        super().start()
 
     def close(self) -> None:
         """Listen no more."""
@@ -166,6 +171,14 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
         else:
             self._front.welcome(*args)
 
+    def _take_over(self, raw: _socket.socket, address: Any, early: bytes) -> None:
+        """Serve a connection that came to another worker, which has read something of it."""
+        if self._front is not None:
+            self._front.welcome(raw, address, early)
+        else:
+            sock = gevent_socket(raw.family, raw.type, raw.proto, fileno=raw.detach())
+            gevent.spawn(self.handle, sock, address, early)
+
     def handle(self, sock: Any, address: Any, early: bytes = b"") -> None:
         """Handle the requests of a connection in a greenlet of its own; some of it has been read already."""
         handler = self.handler_class(sock, address, self)
@@ -175,7 +188,7 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
 
     def wrap_socket_and_handle(self, sock: Any, address: Any) -> None:
         """Encrypt a connection for a handler that is not ours; the front does it for ours."""
-        seconds = self._running.node.hub.settings.connect_timeout
+        seconds = self._running.node.hub.settings.header_timeout
         try:
             with gevent.Timeout(seconds, TimeoutError("it took too long")):
                 encrypted = self.wrap_socket(sock, **self.ssl_args)
@@ -186,9 +199,17 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
             self.handle(encrypted, address)
 
     def serve_forever(self, stop_timeout: float | None = None) -> None:
-        """Serve until :meth:`stop`, SIGTERM or SIGINT; a second signal ends the process at once."""
+        """Serve until :meth:`stop`, SIGTERM or SIGINT; a second signal ends the process at once.
+
+        With several ``workers``, this process only looks after them.
+        """
+        if self._settings.workers > 1:
+            self._look_after_workers(stop_timeout)
+            return
         self.start()
-        logger.info("Socket.IO on %s", self._place())
+        logger.info("Socket.IO on %s", self._where())
+        if self._place is not None:
+            self._place.on_abandoned(self._stop_event.set)
         watchers = [gevent.signal_handler(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)]
         try:
             self._stop_event.wait()
@@ -205,15 +226,28 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
         if self._stopping:
             return
         self._stopping = True
-        seconds = self._running.node.hub.settings.stop_timeout if timeout is None else timeout
+        seconds = self._settings.stop_timeout if timeout is None else timeout
         self.close()
         drain(self._parts(), seconds)
         if self._proxy_headers is not None:
             self._proxy_headers.close()
         if self._front is not None:
             self._front.close()
+        if self.colleagues is not None:
+            self.colleagues.close()
         self._running.stop(seconds)
         super().stop(timeout=0.1)
+
+    def _look_after_workers(self, stop_timeout: float | None) -> None:
+        self._running.stop(0)  # nobody comes to this process
+        self.init_socket()
+        seconds = self._settings.stop_timeout if stop_timeout is None else stop_timeout
+        os.set_inheritable(self.socket.fileno(), True)
+        logger.info("%d workers for %s", self._settings.workers, self._where())
+        try:
+            Crew(self._settings.workers, self.socket.fileno(), seconds).run()
+        finally:
+            self.close()
 
     def _parts(self) -> list[Part]:
         """What has to come to an end before the server does."""
@@ -222,7 +256,7 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
             parts.append(self.application)
         return parts
 
-    def _place(self) -> str:
+    def _where(self) -> str:
         """Where to reach this server, for people."""
         if not isinstance(self.address, tuple):
             return name_unix(self.address)
@@ -237,45 +271,3 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
             raise SystemExit(1)
         logger.info("stopping; press Ctrl-C or signal again to stop at once")
         self._stop_event.set()
-
-
-def _check_proxies(settings: Settings) -> None:
-    """Raise SettingsError if proxies are expected of which none is known."""
-    if settings.proxy_protocol and not settings.trusted_proxies:
-        raise SettingsError(
-            "proxy_protocol is on, but nobody is trusted to send PROXY headers: name the proxies in trusted_proxies"
-        )
-
-
-def _sort(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Divide options into settings and those of gevent's server, translating what gevent-socketio called otherwise."""
-    settings: dict[str, Any] = {}
-    server: dict[str, Any] = {}
-    for name, value in options.items():
-        if name in MEANINGLESS:
-            warnings.warn(f"{name} does nothing: {MEANINGLESS[name]}", stacklevel=3)
-        elif name == "transports":
-            settings[name] = _transports(value)
-        elif name == "log_file":
-            server["log"] = open(value, "a", buffering=1)  # noqa: SIM115  # it stays open as long as the process
-        elif name in IN_CONTEXT:
-            raise SettingsError(f"{name} is a matter of the ssl.SSLContext: make one, and give it as ssl_context")
-        elif name in SERVER_OPTIONS:
-            server[name] = value
-        else:
-            settings[RENAMED.get(name, name)] = value
-    return settings, server
-
-
-def _transports(names: Any) -> Any:
-    if not isinstance(names, Iterable):
-        return names  # the settings have a word for that
-    known: dict[str, None] = {}
-    for name in names.split(",") if isinstance(names, str) else names:
-        if name in TRANSPORT_NAMES:
-            known[TRANSPORT_NAMES[name]] = None
-        elif name in ("flashsocket", "htmlfile", "xhr-multipart"):
-            warnings.warn(f"the transport {name} does nothing: no browser of today has it", stacklevel=4)
-        else:
-            raise SettingsError(f"unknown transport {name!r}; choose from polling, websocket")
-    return tuple(known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from .acks import AckDesk
@@ -10,13 +11,17 @@ from .backplane.contract import Backplane
 from .conversation import Conversation
 from .delivery import Delivery
 from .engine.deadlines import Deadlines
+from .engine.session import Session
 from .events import Events
 from .logs import MessageLog
 from .metrics import Counters
 from .overflows import Overflows
+from .reasons import Reason
 from .recovery import Recovery
 from .runner import Runner
 from .settings import Settings
+from .tokens import Tokens
+from .web_sessions import WebSessions
 
 
 @dataclass(frozen=True)
@@ -35,5 +40,9 @@ class Services:
     #: None if clients cannot come back to a connection that broke.
     recovery: Recovery | None
     overflows: Overflows
+    tokens: Tokens
     #: Conversations that may still run handlers although their connection is over.
     ending: weakref.WeakSet[Conversation]
+    web_sessions: WebSessions
+    #: Hears nothing more from a client, and ends its session once it has taken what was sent before.
+    expel: Callable[[Session, Reason], None]

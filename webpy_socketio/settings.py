@@ -15,20 +15,28 @@ from typing import Any
 from .errors import SettingsError
 from .options import (
     CLIENTS,
+    CLOSED,
     DEFAULT_LOG_FORMAT,
+    FORWARDED_HEADERS,
     LOG_FORMATS,
+    OPEN,
+    SAMESITE,
     TRANSPORTS,
+    X_FORWARDED,
+    as_cookie_name,
     as_count,
+    as_depth,
     as_descriptor,
+    as_limit,
     as_log_format,
     as_optional_text,
-    as_origins,
     as_path,
     as_port,
     as_proxies,
     as_resource,
     as_seconds,
     as_seconds_or_zero,
+    as_secrets,
     as_size,
     as_switch,
     as_text,
@@ -36,13 +44,15 @@ from .options import (
     some_of,
     suggestion,
 )
+from .origin_rules import OriginRule, as_origins
 from .overflow import DISCONNECT, POLICIES
 
 PREFIX = "SOCKETIO_"
 
 
-def _option(default: Any, read: Callable[[Any], Any]) -> Any:
-    return field(default=default, metadata={"read": read})
+def _option(default: Any, read: Callable[[Any], Any], *, shown: bool = True) -> Any:
+    """An option. One that is not ``shown`` is in no message: it is nobody's business."""
+    return field(default=default, metadata={"read": read}, repr=shown)
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,12 @@ class Settings:
     unix: str | None = _option(None, as_path)
     #: Descriptor of a listening socket to inherit instead, when SocketIOServer gets no listener.
     fd: int | None = _option(None, as_descriptor)
+    #: Redis server by which several processes reach each other's clients: "redis://..."; None if there is one process.
+    redis_url: str | None = _option(None, as_optional_text)
+    #: Processes that SocketIOServer starts to share the work; more than one needs ``redis_url``.
+    workers: int = _option(1, as_count)
+    #: Private directory through which the processes of one server, if others start them, hand over requests.
+    worker_dir: str | None = _option(None, as_path)
     #: File with the certificate, and those that lead to its authority, in PEM: everything is encrypted then.
     certfile: str | None = _option(None, as_path)
     #: File with the certificate's key, if that is not in the same.
@@ -75,11 +91,11 @@ class Settings:
     ping_timeout: float = _option(20.0, as_seconds)
     #: Seconds that an upgrade to WebSocket may take.
     upgrade_timeout: float = _option(10.0, as_seconds)
+    #: Seconds within which the head of a request has to be there, and before it a TLS handshake or a PROXY header. Its
+    #: body is waited for as long, and a second longer for each 500 bytes that came.
+    header_timeout: float = _option(20.0, as_seconds)
     #: Seconds within which a new connection has to join a namespace.
     connect_timeout: float = _option(45.0, as_seconds)
-    #: Seconds that a connection may do nothing between two requests; proxies should keep theirs for less, as nginx
-    #: does.
-    keepalive_timeout: float = _option(120.0, as_seconds)
     #: Seconds that a closing connection waits for its client to take the last packets.
     close_timeout: float = _option(30.0, as_seconds)
     #: Seconds that an acknowledgement by a client is waited for, unless the call says otherwise.
@@ -90,6 +106,14 @@ class Settings:
     stop_timeout: float = _option(10.0, as_seconds)
     #: Largest message taken from a client, and largest body of one POST, in bytes.
     max_payload: int = _option(1_000_000, as_count)
+    #: Most packets in the body of one POST; 0 for no limit.
+    max_poll_packets: int = _option(100_000, as_limit)
+    #: Levels of lists and dicts in each other in what a client sends, 240 at the most.
+    max_json_depth: int = _option(100, as_depth)
+    #: Messages that a client may send per second, on average; beyond, it is read no faster. 0 for no limit.
+    message_rate: int = _option(10_000, as_limit)
+    #: Messages that a client may send at once after it has sent less than that for a while.
+    message_burst: int = _option(20_000, as_count)
     #: Most binary attachments in one event, in either direction: the official clients accept no more than 10.
     max_attachments: int = _option(10, as_count)
     #: Events of one client that may wait for its running handler; beyond, reading from it pauses.
@@ -105,8 +129,21 @@ class Settings:
     overflow_timeout: float = _option(5.0, as_seconds)
     #: Namespaces that one client may be in.
     max_namespaces: int = _option(100, as_count)
+    #: Channels that one client may subscribe to, in all its namespaces together; 0 for no limit.
+    max_channels: int = _option(1_000, as_limit)
+    #: Acknowledgements that one client may owe to ``emit`` and ``call`` of its socket; 0 for no limit.
+    max_pending_acks: int = _option(1_000, as_limit)
+    #: Clients that may be connected; 0 for no limit.
+    max_connections: int = _option(15_000, as_limit)
+    #: Of these, from one address, which in IPv6 is a network of 64 bits; 0 for no limit.
+    max_connections_per_address: int = _option(1_000, as_limit)
     #: Characters in the name of a channel that a client subscribes to, or of a namespace that exists by a pattern.
     max_channel_length: int = _option(200, as_count)
+    #: Which channels clients may follow: "open", all that ``on_subscribe`` does not refuse, or "closed", of those only
+    #: the ones that they have a token for, or for which a handler of ``on_subscribe`` returns True.
+    subscriptions: str = _option(OPEN, one_of((OPEN, CLOSED)))
+    #: Secrets that tokens for channels are signed with: the first makes new ones, all of them are good for a check.
+    secrets: tuple[str, ...] = _option((), as_secrets, shown=False)
     #: Whether a client whose connection broke may come back to it, with its session id, channels and context, and get
     #: what it missed. Events then carry one more argument, which official clients of before 4.6 show to the page.
     recovery: bool = _option(False, as_switch)
@@ -116,17 +153,22 @@ class Settings:
     max_recovery_bytes: int = _option(16_000_000, as_count)
     #: Clients that are waited for; beyond, those that have been gone longest are given up.
     max_recovery_clients: int = _option(10_000, as_count)
-    #: Origins, besides the page's own, whose pages may connect: "https://example.com", or "*" for all.
-    cors_origins: tuple[str, ...] = _option((), as_origins)
+    #: Origins, besides the page's own, whose pages may connect: "https://example.com", "https://*.example.com" for all
+    #: below that, "*" for all there are; patterns; or functions of an origin and an environ.
+    cors_origins: tuple[OriginRule, ...] = _option((), as_origins)
     #: Whether pages of other origins may send their cookies.
     cors_credentials: bool = _option(False, as_switch)
-    #: Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses, networks like "10.0.0.0/8", and
-    #: "unix" for whoever comes by a Unix socket.
+    #: Proxies that are believed when they tell who a client is: addresses, networks like "10.0.0.0/8", and "unix" for
+    #: whoever comes by a Unix socket.
     trusted_proxies: tuple[str, ...] = _option((), as_proxies)
+    #: The header in which they tell it: "x-forwarded-for" (and X-Forwarded-Proto), or "forwarded" of RFC 7239.
+    forwarded_header: str = _option(X_FORWARDED, one_of(FORWARDED_HEADERS))
     #: Whether these proxies begin each connection with a PROXY header, of version 1 or 2; only SocketIOServer reads it.
     proxy_protocol: bool = _option(False, as_switch)
     #: Name of a cookie holding the session id, for load balancers; None sets none.
-    cookie: str | None = _option(None, as_optional_text)
+    cookie: str | None = _option(None, as_cookie_name)
+    #: When browsers send that cookie from pages of other sites: "Lax" and "Strict" never do, "None" does by https.
+    cookie_samesite: str = _option("Lax", one_of(SAMESITE))
     #: Smallest polling response that is compressed, in bytes; 0 compresses none.
     compression_threshold: int = _option(1024, as_size)
     #: One line per message received: a %-format over the environ's keys, TIME, TYPE and MESSAGE; None logs none.
@@ -145,6 +187,7 @@ class Settings:
 
 
 OPTIONS: dict[str, Callable[[Any], Any]] = {f.name: f.metadata["read"] for f in dataclasses.fields(Settings)}
+HIDDEN = {f.name for f in dataclasses.fields(Settings) if not f.repr}
 
 
 def load_settings(keywords: Mapping[str, Any], *sources: Mapping[str, Any]) -> Settings:
@@ -177,4 +220,5 @@ def _read(name: str, value: Any) -> Any:
     try:
         return OPTIONS[name](value)
     except (TypeError, ValueError, OverflowError) as error:
-        raise SettingsError(f"option {name} = {value!r}: {error}") from None
+        shown = "(not shown)" if name in HIDDEN else repr(value)
+        raise SettingsError(f"option {name} = {shown}: {error}") from None

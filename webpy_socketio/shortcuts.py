@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from .errors import NoSocket
+from .identifiers import private_channel
 from .node import Node
-from .targets import Target, select
+from .targets import Target, check_web_session_id, select
 
 _current: Node | None = None
 
@@ -67,3 +68,18 @@ def broadcast_channel(message: Any, channel: str, *, namespace: str = "/") -> No
     """
     if not to(channel, namespace=namespace).send(message):
         raise NoSocket(f"no socket is subscribed to {channel!r}")
+
+
+def disconnect_session(web_session_id: str) -> None:
+    """End all connections of a web session, with the reason ``logged out``; clients do not come back by themselves.
+
+    :param web_session_id: as web.py's ``session.session_id``, or what ``socket.web_session_id`` was set to.
+
+    Raises NoSocket if there are none, EventError for what is no text.
+    """
+    check_web_session_id(web_session_id)
+    services = None if _current is None else _current.services
+    if services is None or not services.runner.call(
+        lambda: services.backplane.log_out(private_channel(web_session_id))
+    ):
+        raise NoSocket("no connection belongs to this web session")

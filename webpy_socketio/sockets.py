@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, NamedTuple
 
 from .acks import AckListener, answer_value
 from .envelope import Envelope, Selection
 from .errors import AckTimeout, Disconnected, EventError
 from .receivers import Receiver
-from .targets import Target, check_event_name, seconds_to_wait, select
+from .targets import Target, check_event_name, check_web_session_id, seconds_to_wait, select
 from .wire.socketio import RESERVED_EVENTS
 
 
@@ -29,6 +29,42 @@ class Socket(Receiver):
         """``socket.session.session_id`` names this socket: to ``send`` and ``to``, it is its private channel."""
         return SocketSession(self.sid)
 
+    @property
+    def web_session_id(self) -> str | None:
+        """The id of the web session that the client is in; ``disconnect_session`` ends the connections of one.
+
+        It is known of web.py's sessions. Set it in ``on_connect`` for others. Raises EventError for what is no text.
+        """
+        return self._web_session
+
+    @web_session_id.setter
+    def web_session_id(self, web_session_id: str | None) -> None:
+        """Let the client belong to another web session, or to none."""
+        if web_session_id is not None:
+            check_web_session_id(web_session_id)
+        web_sessions = self._services.web_sessions
+        web_sessions.discard(self._web_session, self)
+        self._web_session = web_session_id
+        if not self._is_over:
+            web_sessions.add(web_session_id, self)
+
+    @property
+    def user(self) -> Hashable:
+        """Who the client is: what you set it to, or whom its first token for a channel was for; else None.
+
+        Raises EventError for what cannot be told apart from others (no hash).
+        """
+        return self._user
+
+    @user.setter
+    def user(self, user: Hashable) -> None:
+        """Say who the client is."""
+        try:
+            hash(user)
+        except TypeError:
+            raise EventError(f"socket.user cannot be {user!r}: give something hashable, like the user's id") from None
+        self._user = user
+
     # To this client.
 
     def send(self, message: Any) -> None:
@@ -43,7 +79,8 @@ class Socket(Receiver):
         :param callback: called with what the client acknowledges the event with; never, if it does not in time.
         :param volatile: drop the event if the client is not ready to take it at once.
 
-        Raises UnsendableValue for arguments that have no form on the wire, EventError for a reserved name.
+        Raises UnsendableValue for arguments that have no form on the wire, EventError for a reserved name, and with a
+        callback LimitExceeded, if the client owes too many acknowledgements already.
         """
         if type(event) is not str or event in RESERVED_EVENTS:
             check_event_name(event)
@@ -55,8 +92,9 @@ class Socket(Receiver):
 
         :param timeout: seconds to wait; the setting ``ack_timeout`` if not given.
 
-        Raises AckTimeout, Disconnected, UnsendableValue, EventError. During ``on_connect`` it lets the client in, since
-        only a client that is connected can answer.
+        Raises AckTimeout, Disconnected, LimitExceeded if the client owes too many acknowledgements already,
+        UnsendableValue, EventError. During ``on_connect`` it lets the client in, since only a client that is connected
+        can answer.
         """
         check_event_name(event)
         if self._held is not None:
@@ -125,7 +163,7 @@ class Socket(Receiver):
         """
         if not callable(function):
             raise EventError(f"spawn takes a function, and its arguments after it, not {function!r}")
-        if not self.is_attached and (self._held is None or self.reason is not None):
+        if self._is_over:
             raise Disconnected("the connection is over, and with it what it spawns")
         if self._spawned is None:
             self._spawned = {}
@@ -141,6 +179,10 @@ class Socket(Receiver):
         kill = self._services.runner.spawn(work)
         if key in spawned:
             spawned[key] = kill
+
+    @property
+    def _is_over(self) -> bool:
+        return not self.is_attached and (self._held is None or self.reason is not None)
 
     def _named(self, channel: str | None) -> tuple[str, ...]:
         return tuple(self._subscriptions) if channel is None else (channel,)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import web
 
 from .backplane.memory import MemoryBackplane
+from .descriptors import make_room
 from .errors import SettingsError
 from .events import EVENTS
 from .hub import Hub
@@ -72,6 +73,7 @@ def start_node(settings: Settings) -> Running:
     """Make a node and let it run. The module-level functions speak for it from now on."""
     log_to_stderr(settings.log_format)
     warn_of_early()
+    make_room(settings.max_connections)
     if current() is not None:
         logger.warning("another Socket.IO server in this process: send and broadcast speak for the new one only")
     workers = Workers(lambda: web.ctx.__dict__)  # which its scope empties

@@ -54,6 +54,9 @@ class Subscriptions:
     def __iter__(self) -> Iterator[str]:
         return iter(self._after)
 
+    def __len__(self) -> int:
+        return len(self._after)
+
     def __contains__(self, channel: str) -> bool:
         return channel in self._after
 

@@ -16,6 +16,7 @@ from .doors import door_of
 from .logs import logger
 from .responses import Answer, Later
 from .transports.borrowed import find_connection
+from .web_sessions import WEB_SESSION
 from .wsgi import Door
 
 
@@ -57,7 +58,7 @@ class SocketIOView:
         environ = web.ctx.env
         door = door_of(environ)
         self._check_resource(door)
-        answer = door.answer(environ, name, WebContext)
+        answer = door.answer(environ, name, _surround)
         if isinstance(answer, Answer):
             return _give(answer)
         connection = find_connection(environ)
@@ -76,6 +77,26 @@ class SocketIOView:
                 "resource=%r is set, but the URLs are those of %r: write urls += make_socketio_urls(%r)",
                 wanted, self.resource, wanted,
             )  # fmt: skip
+
+
+def _surround(request: dict[str, Any]) -> WebContext:
+    web_session_id = _find_web_session()
+    if web_session_id is not None:
+        request[WEB_SESSION] = web_session_id
+    return WebContext(request)
+
+
+def _find_web_session() -> str | None:
+    """Return the id of web.py's session, also if it begins with this request; None if the application has none.
+
+    The processor of a session is a method of it, and has loaded it by now.
+    """
+    for application in web.ctx.app_stack:
+        for processor in application.processors:
+            session = getattr(processor, "__self__", None)
+            if isinstance(session, web.session.Session):
+                return str(session.session_id)
+    return None
 
 
 def _give(answer: Answer) -> bytes:

@@ -6,8 +6,12 @@ nothing of it may be there when a worker forks. What serves is imported in the w
 
 from __future__ import annotations
 
+import atexit
 import importlib
+import os
+import shutil
 import sys
+import tempfile
 from typing import Any
 
 import gevent
@@ -28,8 +32,14 @@ QUICK = 1.0
 class SocketIOWorker(GeventWorker):  # type: ignore[misc]
     """Serves the application with SocketIOServer, and ends all sessions before it ends itself."""
 
+    _directory: str | None = None
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if SocketIOWorker._directory is None:  # this is the master
+            SocketIOWorker._directory = _make_directory()
+        #: Where the workers of one master find each other.
+        self.directory = SocketIOWorker._directory
         self._server: Any = None
         self._leaving = Event()
         # The master kills what is still there after graceful_timeout.
@@ -91,3 +101,15 @@ class SocketIOWorker(GeventWorker):  # type: ignore[misc]
         while True:
             self.notify()
             gevent.sleep(HEARTBEAT)
+
+
+def _make_directory() -> str:
+    """Make a private directory that is there as long as this process is."""
+    directory, owner = tempfile.mkdtemp(prefix="socketio-"), os.getpid()
+
+    def remove() -> None:
+        if os.getpid() == owner:  # not in a worker, which inherits this
+            shutil.rmtree(directory, ignore_errors=True)
+
+    atexit.register(remove)
+    return directory

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from .admission import Admission
 from .engine.session import Session
 from .environs import check_handshake, compact_environ, wants_websocket
 from .errors import RequestRefused
@@ -52,10 +53,11 @@ class Door:
         self.warned_of_resource = False
         self._warned_of_transport = False
         self._refused_clients: set[str] = set()
-        self._origins = Origins(hub.settings)
+        self._origins = Origins(hub.settings, hub.runner.failures)
         self._polls = Polls(hub, self._origins)
         #: What makes something of trusted proxies' headers, if there are any.
-        self.forwarded = Forwarded(hub.settings.trusted_proxies) if hub.settings.trusted_proxies else None
+        self.forwarded = Forwarded(hub.settings) if hub.settings.trusted_proxies else None
+        self._admission = Admission(hub, self.forwarded)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """The door as a WSGI application of its own, to be mounted where Socket.IO shall answer."""
@@ -148,7 +150,7 @@ class Door:
             raise RequestRefused(3, "Bad request")
         return session
 
-    def _judge_newcomer(self, environ: Mapping[str, Any], query: Mapping[str, str]) -> Dialect:
+    def _judge_newcomer(self, environ: dict[str, Any], query: Mapping[str, str]) -> Dialect:
         """Return the dialect of a client that may come in."""
         if not self._origins.allows(environ, is_script="j" in query):
             origin = printable(environ.get("HTTP_ORIGIN", ""))
@@ -179,13 +181,14 @@ class Door:
             logger.warning(text, clients, page, remedy, extra=_about(environ, 5))
 
     def _open(self, environ: Mapping[str, Any], dialect: Dialect, transport: str, surround: Surround | None) -> Session:
+        group = self._admission.admit(environ)
         request = compact_environ(environ)
-        return self.hub.open(dialect, transport, request, None if surround is None else surround(request))
+        return self.hub.open(dialect, transport, request, None if surround is None else surround(request), group)
 
     def _refuse(self, environ: Mapping[str, Any], error: RequestRefused) -> Answer:
         self.hub.counters.refused[error.code] += 1
         headers = self._origins.headers(environ)
-        is_temporary = error.status.startswith("503")
+        is_temporary = error.status.startswith(("503", "429"))
         if is_temporary:
             headers.append(("Retry-After", RETRY_AFTER))
         if wants_websocket(environ) and "websocket" in self.settings.transports:
@@ -201,7 +204,7 @@ class Door:
 
     def _accept(
         self,
-        environ: Mapping[str, Any],
+        environ: dict[str, Any],
         query: Mapping[str, str],
         known: Session | None,
         connection: Connection,

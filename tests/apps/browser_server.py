@@ -29,7 +29,7 @@ from webpy_socketio import (
     on_unsubscribe,
     socketio_urls,
 )
-from webpy_socketio.reasons import FORCED_CLOSE, Reason
+from webpy_socketio.reasons import FORCED_CLOSE, REASONS, Reason
 from webpy_socketio.receivers import Receiver
 from webpy_socketio.shortcuts import current
 
@@ -200,11 +200,12 @@ def kick(request: Any, socket: Any, context: dict[str, Any]) -> None:
 
 
 @handles("drop")
-def drop(request: Any, socket: Any, context: dict[str, Any]) -> None:
+def drop(request: Any, socket: Any, context: dict[str, Any], name: str = FORCED_CLOSE.name) -> None:
     """Close the connection as such, as no application would."""
     node = current()
     assert node is not None
-    node.hub.close(socket.link, FORCED_CLOSE)
+    reason = next(reason for reason in REASONS if reason.name == name)
+    node.hub.close(socket.link, reason)
 
 
 @handles("flood")

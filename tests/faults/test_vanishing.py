@@ -31,7 +31,7 @@ Connect = Callable[[], socket.socket]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    times = ("connect", "upgrade", "ping", "close", "keepalive")
+    times = ("connect", "upgrade", "ping", "close", "header")
     settings = {f"{time}_timeout": GIVEN for time in times} | {"ping_interval": GIVEN, "message_log_format": "None"}
     with serve("faults", host="0.0.0.0", **settings) as running:
         yield running

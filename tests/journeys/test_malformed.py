@@ -244,13 +244,13 @@ def nested(depth: int, opening: str = "[", closing: str = "]") -> str:
     return opening * depth + closing * depth
 
 
-@pytest.mark.parametrize("depth", [100, 200])
+@pytest.mark.parametrize("depth", [50, 99])
 def test_deep_but_sound(joined: Client, depth: int) -> None:
     joined.send(f'42["message",{nested(depth)}]')
     joined.receives(f'42["message-back",{nested(depth)}]')
 
 
-DEPTHS = [250, 260, 500, 900, 1000, 1020, 1030, 1500, 5000, 40_000]
+DEPTHS = [100, 250, 260, 500, 900, 1000, 1020, 1030, 1500, 5000, 40_000]
 
 
 @pytest.mark.parametrize("depth", DEPTHS)
@@ -336,7 +336,7 @@ def test_event_names(joined: Client, name: str) -> None:
     joined.echoes()
 
 
-@pytest.mark.parametrize("name", ["/" + "x" * 50_000, "/\u0000", "/../..", "/%2f", "/€", "/\u2028", "/ ", "//"])
+@pytest.mark.parametrize("name", ["/\u0000", "/../..", "/%2f", "/€", "/\u2028", "/ ", "//"])
 def test_namespace_names(client: Client, name: str) -> None:
     client.send(f"40{name},")
     client.receives(f'44{name},{{"message":"Invalid namespace"}}')
@@ -366,7 +366,7 @@ def sized(length: int) -> bytes:
 def test_post_one_byte_too_long(polling: PollingClient, way: str) -> None:
     body = sized(LIMIT + 1)
     pieces = {"whole": body, "chunked": chunks(body, 4096), "one chunk": chunks(body, LIMIT + 1)}
-    assert polling.post(pieces[way])[::2] == (413, b"")
+    assert polling.post(pieces[way])[::2] == (413, b"max_payload: a POST has at most 100,000 bytes")
     polling.echoes()
 
 
@@ -493,6 +493,14 @@ def test_wrong_method_with_a_session(server: Server, polling: PollingClient, met
 def raw_request(server: Server, method: str, request_target: str) -> Answer:
     """A request without a body, by any method."""
     return Exchange(server).start(method, request_target, {}).answer()
+
+
+def test_long_namespace_name(client: Client) -> None:
+    name = "/" + "x" * 50_000
+    client.send(f"40{name},")
+    told = "max_channel_length: a namespace's name has at most 200 characters"
+    client.receives(f'44{name},{{"message":"{told}"}}')
+    client.join()
 
 
 QUERIES = [

@@ -248,7 +248,9 @@ def test_who_is_in_too_many_namespaces() -> None:
             client.send(f"40/game-{number},")
             assert str(client.receive()).startswith(f"40/game-{number},")
         client.send("40/game-2,", '42/game-1,1["count"]')
-        client.receives('44/game-2,{"message":"Too many namespaces"}', '43/game-1,1[["/game-1",1]]')
+        client.receives(
+            '44/game-2,{"message":"max_namespaces: a client is in at most 2"}', '43/game-1,1[["/game-1",1]]'
+        )
         client.close()
 
 

@@ -19,7 +19,7 @@ from webpy_socketio.transports.proxy_headers import SILENCE, ProxiedAddress, Pro
 from webpy_socketio.transports.streams import Stream
 from webpy_socketio.wire.proxy_protocol import LONGEST_LINE, VERSION_2
 
-CONNECT_TIMEOUT = 45.0
+HEADER_TIMEOUT = 45.0
 LINE = b"PROXY TCP4 192.0.2.7 10.0.0.1 4711 443\r\n"
 BINARY = VERSION_2 + bytes.fromhex("21 11 000f c0000207 0a000001 1267 01bb 040000")
 CLIENT = ProxiedAddress("192.0.2.7", 4711, "10.0.0.1", True)
@@ -32,7 +32,7 @@ class World:
     def __init__(self) -> None:
         self.time = 100.0
         self.deadlines = Deadlines()
-        settings = SimpleNamespace(connect_timeout=CONNECT_TIMEOUT)
+        settings = SimpleNamespace(header_timeout=HEADER_TIMEOUT)
         runner = SimpleNamespace(now=lambda: self.time)
         hub: Any = SimpleNamespace(runner=runner, settings=settings, deadlines=self.deadlines)
         self.taken: list[tuple[Any, Any]] = []
@@ -118,7 +118,7 @@ def test_a_header_in_two_pieces(header: bytes) -> None:
 def test_nothing_looks_at_a_connection_any_more_that_was_taken(world: World) -> None:
     world.send(LINE)
     world.send(REST)
-    world.pass_time(CONNECT_TIMEOUT)
+    world.pass_time(HEADER_TIMEOUT)
     world.headers.close()
     [(sock, _)] = world.taken
     assert sock.recv(65536) == REST
@@ -187,7 +187,7 @@ def test_who_sends_none_is_closed_and_the_operator_told(
 
 @pytest.mark.parametrize("data", [b"", b"P", LINE[:-1], BINARY[:-1]])
 def test_who_takes_too_long_is_closed(world: World, data: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    world.pass_time(CONNECT_TIMEOUT - 1)
+    world.pass_time(HEADER_TIMEOUT - 1)
     world.send(data)
     assert not world.is_closed
     world.pass_time(1)
@@ -234,5 +234,5 @@ def test_close_ends_those_that_wait_and_nothing_is_left_of_them() -> None:
     world.settle()
     gc.collect()
     assert [newcomer() for newcomer in newcomers] == [None]
-    world.pass_time(CONNECT_TIMEOUT)
+    world.pass_time(HEADER_TIMEOUT)
     world.proxy.close()

@@ -15,14 +15,16 @@ from gevent.event import Event
 
 from tests.raw import get, make, post
 from webpy_socketio.engine.deadlines import Deadlines
+from webpy_socketio.metrics import Counters
 from webpy_socketio.transports import requests
+from webpy_socketio.transports.bodies import KEEP_ALIVE
 from webpy_socketio.transports.http import Request
-from webpy_socketio.transports.requests import HttpConnection, Response
+from webpy_socketio.transports.requests import HttpConnection
+from webpy_socketio.transports.service import Response
 from webpy_socketio.transports.streams import KEY, Connection, Stream
 from webpy_socketio.transports.workers import Workers
 
-CONNECT_TIMEOUT = 45.0
-REST = 5000
+HEADER_TIMEOUT = 20.0
 SID = "/socket.io/?sid=1"
 OURS = "/socket.io/?new=1"
 
@@ -38,8 +40,10 @@ class World:
         self.runner = Workers()
         self.time = 0.0
         self.runner.now = lambda: self.time
-        settings = SimpleNamespace(max_payload=1000, connect_timeout=CONNECT_TIMEOUT, keepalive_timeout=REST)
-        self.hub: Any = SimpleNamespace(runner=self.runner, settings=settings, deadlines=Deadlines())
+        settings = SimpleNamespace(max_payload=1000, header_timeout=HEADER_TIMEOUT, connect_timeout=45)
+        self.hub: Any = SimpleNamespace(
+            runner=self.runner, settings=settings, deadlines=Deadlines(), counters=Counters()
+        )
         #: What was asked, and with which body.
         self.asked: list[tuple[str, str, bytes | None]] = []
         self.logged: list[tuple[str, int]] = []
@@ -71,6 +75,9 @@ class World:
     def take_back(self, raw: _socket.socket, address: Any, early: bytes) -> None:
         self.taken_back.append(early)
         raw.close()
+
+    def owner_of(self, data: bytes) -> None:
+        """There is no other worker."""
 
     def log_answer(self, request: Request, environ: dict[str, Any], status: str, size: int) -> None:
         self.logged.append((status, size))
@@ -323,7 +330,7 @@ def test_a_body_that_nobody_reads_is_no_request(world: World, method: str, where
 def test_a_body_that_nobody_reads_must_come_in_time(world: World) -> None:
     world.door = lambda environ: answer(b"no")
     world.send(make("POST", SID, ["Content-Length: 5"]))
-    world.pass_time(CONNECT_TIMEOUT - 1)
+    world.pass_time(HEADER_TIMEOUT - 1)
     world.send(b"ab")
     assert not world.is_closed
     world.pass_time(1)
@@ -334,7 +341,7 @@ def test_a_body_that_nobody_reads_must_come_in_time(world: World) -> None:
 
 
 def test_a_connection_without_a_request_is_closed(world: World) -> None:
-    world.pass_time(CONNECT_TIMEOUT - 1)
+    world.pass_time(HEADER_TIMEOUT - 1)
     assert not world.is_closed
     world.pass_time(1)
     assert world.is_closed
@@ -342,52 +349,81 @@ def test_a_connection_without_a_request_is_closed(world: World) -> None:
 
 
 def test_a_slow_head_is_not_waited_for(world: World) -> None:
-    for byte in get(SID)[: int(CONNECT_TIMEOUT) - 1]:
+    for byte in get(SID)[: int(HEADER_TIMEOUT) - 1]:
         world.send(bytes([byte]))
         world.pass_time(1)
     assert not world.is_closed
     world.pass_time(1)
     assert world.is_closed
+    assert world.receive().startswith(b"HTTP/1.1 408 Request Timeout")
+    assert world.hub.counters.limited == {"header_timeout": 1}
 
 
 def test_a_connection_may_rest_between_requests(world: World) -> None:
-    world.send(get(SID))
-    world.pass_time(REST - 1)
-    world.send(get(SID))
-    assert world.bodies() == [b"", b""]
-
-
-def test_but_not_without_end(world: World) -> None:
-    world.send(get(SID))
-    world.pass_time(CONNECT_TIMEOUT)
-    world.pass_time(REST - 1)
-    world.send(get(SID))
-    world.pass_time(1)
-    world.pass_time(REST - 1)
+    for _ in range(5):
+        world.send(get(SID))
+        world.pass_time(KEEP_ALIVE - 1)
+    assert world.bodies() == [b""] * 5
     assert not world.is_closed
-    world.pass_time(1)
+
+
+def test_but_not_for_ever(world: World) -> None:
+    world.send(get(SID))
+    assert world.bodies() == [b""]
+    for _ in range(3):  # it is looked at now and then
+        world.pass_time(KEEP_ALIVE)
+    assert world.is_closed
+    assert world.client.recv(1) == b""
+
+
+def test_a_long_answer_is_no_rest(world: World) -> None:
+    go_on = Event()
+    world.door = lambda environ: lambda: answer(b"late" if go_on.wait(5) else b"")
+    world.send(get(SID))
+    for _ in range(5):
+        world.pass_time(KEEP_ALIVE)
+    go_on.set()
+    world.settle()
+    assert world.bodies() == [b"late"]
+    assert not world.is_closed
+
+
+def test_the_rest_begins_after_the_answer(world: World) -> None:
+    """Proxies keep their connections for almost as long, and must not find one closed before that."""
+    go_on = Event()
+    world.door = lambda environ: lambda: answer(b"late" if go_on.wait(5) else b"")
+    world.send(get(SID))
+    world.pass_time(HEADER_TIMEOUT)  # it is looked at, and then again after
+    go_on.set()
+    world.settle()
+    assert world.bodies() == [b"late"]
+    world.pass_time(KEEP_ALIVE)
+    assert not world.is_closed
+    world.pass_time(KEEP_ALIVE)
     assert world.is_closed
 
 
-def test_an_answer_is_no_rest(world: World) -> None:
-    go_on = Event()
+def test_who_has_the_connection_may_rest(world: World) -> None:
+    taken: list[Stream] = []
+
+    def switch(environ: dict[str, Any]) -> Response:
+        environ[KEY].give_to(lambda stream, early: taken.append(stream), lambda: None)
+        return Response("101 Switching Protocols", [], b"")
+
+    world.door = switch
     world.send(get(SID))
-    world.door = lambda environ: lambda: answer(b"late" if go_on.wait(5) else b"")
-    world.send(get(SID))
-    world.pass_time(CONNECT_TIMEOUT)
-    world.pass_time(REST - 1)
-    go_on.set()
-    world.settle()
-    world.pass_time(2)
+    for _ in range(5):
+        world.pass_time(KEEP_ALIVE)
+    assert len(taken) == 1
     assert not world.is_closed
-    assert world.bodies()[1:] == [b"late"]
+    taken[0].close()
 
 
 def test_a_slow_head_of_the_next_request_is_not_waited_for(world: World) -> None:
     world.send(get(SID))
-    world.pass_time(1000)
+    world.pass_time(KEEP_ALIVE - 1)
     world.send(get(SID)[:10])
-    world.pass_time(CONNECT_TIMEOUT - 1)
+    world.pass_time(HEADER_TIMEOUT - 1)
     world.send(get(SID)[10:20])
     assert not world.is_closed
     world.pass_time(1)
@@ -398,12 +434,12 @@ def test_not_even_if_it_began_while_the_last_was_being_answered(world: World) ->
     go_on = Event()
     world.door = lambda environ: lambda: answer(b"late" if go_on.wait(5) else b"")
     world.send(get(SID) + get(SID)[:10])
-    world.pass_time(10 * CONNECT_TIMEOUT)
+    world.pass_time(10 * HEADER_TIMEOUT)
     assert not world.is_closed
     go_on.set()
     world.settle()
     assert world.bodies() == [b"late"]
-    world.pass_time(CONNECT_TIMEOUT - 1)
+    world.pass_time(HEADER_TIMEOUT - 1)
     assert not world.is_closed
     world.pass_time(1)
     assert world.is_closed
@@ -540,7 +576,7 @@ def test_a_switch_of_protocols_with_what_came_early(world: World) -> None:
     world.send(get(OURS, "Connection: Upgrade", "Upgrade: websocket") + b"frames")
     assert [early for _, early in taken] == [b"frames"]
     assert world.receive().startswith(b"HTTP/1.1 101 Switching Protocols\r\n")
-    world.pass_time(CONNECT_TIMEOUT)
+    world.pass_time(HEADER_TIMEOUT)
     assert not world.is_closed
     assert world.failures == []
     taken[0][0].close()

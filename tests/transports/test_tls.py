@@ -415,7 +415,7 @@ def test_a_handshake_that_fails_is_at_most_a_line(
 @pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01\x02\x00\x01"])
 def test_a_client_that_never_finishes_is_dropped(start: Serve, sent: bytes, handler: str) -> None:
     options: dict[str, Any] = {} if handler == "ours" else {"handler_class": WSGIHandler}
-    here = start(Engine(connect_timeout=0.1), connect_timeout=0.1, **options)
+    here = start(Engine(header_timeout=0.1), header_timeout=0.1, **options)
     client = RawClient(here.served.address)
     client.send(sent)
     assert client.read() == b""

@@ -11,9 +11,11 @@ from typing import Any
 import gevent
 import pytest
 from gevent.event import Event
-from websockets.frames import Frame, Opcode
+from websockets.frames import Close, Frame, Opcode
 
 from tests.pairs import Client, World
+from webpy_socketio.goodbyes import Goodbyes
+from webpy_socketio.reasons import SERVER_SHUTDOWN
 from webpy_socketio.transports.streams import Stream
 from webpy_socketio.transports.websocket import WebSocket
 from webpy_socketio.wire.dialects import V4
@@ -165,10 +167,11 @@ def test_a_session_that_ended_before_its_websocket_opened(world: World) -> None:
     raw, other = _socket.socketpair()
     raw.setblocking(False)
     session = world.hub.open(V4, "websocket", {}, None)
-    world.hub.drain()
+    Goodbyes(world.hub).begin()
     WebSocket(Stream(raw), session, world.hub).open(b"")
     other.settimeout(5)
-    assert other.recv(100) == Frame(Opcode.CLOSE, b"").serialize(mask=False)
+    goodbye = Close(SERVER_SHUTDOWN.code, SERVER_SHUTDOWN.sentence)
+    assert other.recv(100) == Frame(Opcode.CLOSE, goodbye.serialize()).serialize(mask=False)
     other.close()
     gevent.sleep(0.01)
 

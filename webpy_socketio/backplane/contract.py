@@ -4,7 +4,8 @@
   were reached as far as that is known. It raises UnsendableValue, before anything was sent, for data that has no form
   on the wire; trouble of the backplane itself never reaches the caller's socket.
 * ``ask`` does the same and hands the answers to a ballot, until ``stop_asking``.
-* ``subscribe``, ``unsubscribe`` and ``disconnect`` are done to the sockets of every process, ``sockets`` lists them.
+* ``subscribe``, ``unsubscribe`` and ``disconnect`` are done to the sockets of every process, ``sockets`` lists them;
+  ``log_out`` is done to the connections of every process.
 * A selection that is ``local`` means the sockets of this process only.
 * Order: envelopes published one after the other by one process are delivered in that order by each process. Between
   publishers there is no order.
@@ -54,6 +55,10 @@ class Backplane(Protocol):
 
     def disconnect(self, selection: Selection) -> None:
         """Put the sockets that are meant out of their namespace."""
+
+    def log_out(self, web_session: str) -> bool:
+        """End the connections of a web session, given by its private channel; tells whether there are any, as far as
+        that is known."""
 
     def stop(self, deadline: float) -> None:
         """Let go of everything, within so many seconds."""

@@ -57,6 +57,10 @@ class MemoryBackplane:
         if self._delivery is not None:
             self._delivery.disconnect(selection)
 
+    def log_out(self, web_session: str) -> bool:
+        """End the connections of a web session; tells whether there are any."""
+        return self._delivery is not None and self._delivery.log_out(web_session)
+
     def stop(self, deadline: float) -> None:
         """Nothing is held, so there is nothing to let go of."""
         self._delivery = None

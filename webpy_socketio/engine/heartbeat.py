@@ -45,7 +45,7 @@ class ServerHeartbeat:
             self.deadline = now + self._timeout
 
     def switched(self, now: float) -> None:
-        """The transport changed, and a pong may be lost in between: an unanswered ping gets its whole timeout anew."""
+        """The transport changed, or we did not read, so a pong may be late: an unanswered ping has its time anew."""
         if self.is_awaiting:
             self.deadline = now + self._timeout
 
@@ -96,7 +96,7 @@ class ClientHeartbeat:
         """Only pings count."""
 
     def switched(self, now: float) -> None:
-        """The transport changed, and a ping may be lost in between: the client has its whole time anew."""
+        """The transport changed, or we did not read, so that a ping may be late: the client has its whole time anew."""
         self.deadline = now + self._allowance
 
     def postpone(self, now: float) -> None:

@@ -14,6 +14,7 @@ is queued before it; ``wake`` is called when the queue, or the state, has someth
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from enum import Enum
 from typing import Any
@@ -29,6 +30,8 @@ from .heartbeat import Beat, ClientHeartbeat, ServerHeartbeat
 from .outbox import Outbox
 
 MESSAGE = EngineType.MESSAGE
+#: A client that sends too fast is heard so many times in a second.
+SLICES = 10
 
 
 class State(Enum):
@@ -88,9 +91,9 @@ class Session:
     """One Engine.IO session. Times are seconds on a clock that never goes back."""
 
     __slots__ = (
-        "__weakref__", "candidate", "carrier", "dialect", "has_overflowed", "heartbeat", "is_awaited", "is_refused",
-        "on_overflow", "opened", "outbox", "paused", "peer", "reason", "sid", "state", "transport", "upload", "wake",
-        "write",
+        "__weakref__", "_credited", "candidate", "carrier", "credit", "dialect", "group", "has_overflowed", "heartbeat",
+        "is_awaited", "is_refused", "on_overflow", "opened", "outbox", "paused", "peer", "reason", "sid", "state",
+        "transport", "wake", "write",
     )  # fmt: skip
 
     def __init__(self, sid: str, dialect: Dialect, transport: str, settings: Settings, now: float) -> None:
@@ -101,6 +104,11 @@ class Session:
         self.state = State.OPENING
         #: When it began.
         self.opened = now
+        #: With which others it is counted, if with any.
+        self.group: str | None = None
+        #: How many messages the client may send before the clock is looked at; whoever takes one counts it.
+        self.credit = settings.message_burst if settings.message_rate else sys.maxsize
+        self._credited = now
         kind = ServerHeartbeat if dialect.server_pings else ClientHeartbeat
         self.heartbeat: ServerHeartbeat | ClientHeartbeat = kind(settings.ping_interval, settings.ping_timeout, now)
         self.outbox = Outbox(settings.max_outbox_packets, settings.max_outbox_bytes)
@@ -110,9 +118,7 @@ class Session:
         self.candidate: Callable[[], None] | None = None
         #: The transport's own object, where it needs one from request to request.
         self.carrier: Any = None
-        #: Breaks off the request whose body is on its way, if one is: nobody waits for it when the session is over.
-        self.upload: Callable[[], None] | None = None
-        #: Whether we stopped reading from the client, because its handlers have not caught up.
+        #: Whether we stopped reading from the client, because its handlers have not caught up, or it sends too fast.
         self.paused = False
         #: Whether a request is held that will be answered with the next packet.
         self.is_awaited = False
@@ -120,7 +126,7 @@ class Session:
         self.peer: Any = None
         self.write: Callable[[Prepared], None] | None = None
         self.wake: Callable[[], None] | None = None
-        #: Whether the client said something that cannot be, so that nothing more is heard from it.
+        #: Whether nothing more is heard from the client: it said something that cannot be, or was put out.
         self.is_refused = False
         #: Called with the session and the policy whenever a packet is dropped, or finds no room in the outbox.
         self.on_overflow: Callable[[Session, str], None] | None = None
@@ -257,6 +263,21 @@ class Session:
             self.send(PING)
         return True
 
+    def heed(self, now: float) -> None:
+        """Note that we read from the client again: its answer to the heartbeat may have had to wait."""
+        self.paused = False
+        self.heartbeat.switched(now)
+
+    def earn(self, settings: Settings, now: float) -> float:
+        """Give the client credit for the time that has passed; return for how many seconds it has to wait for more."""
+        rate, burst = settings.message_rate, settings.message_burst
+        earned = int((now - self._credited) * rate)
+        self._credited += earned / rate
+        self.credit = min(max(self.credit, -burst) + earned, burst)
+        if self.credit > 0:
+            return 0.0
+        return (min(burst, rate // SLICES or 1) - self.credit) / rate
+
     def upgrade(self, transport: str, now: float) -> None:
         """The candidate has become the transport."""
         self.step(Step.UPGRADE)
@@ -283,8 +304,6 @@ class Session:
             self.step(Step.END)
             self.outbox.clear()
             self._stop_sending()
-            if self.upload is not None:
-                self.upload()
 
     def end_as_slow(self) -> None:
         """End because the client does not read what it is sent."""

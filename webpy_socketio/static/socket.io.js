@@ -408,14 +408,16 @@ class Manager extends Emitter {
     const failed = this._state === "opening" && reason !== "forced close";
     this._state = "closed";
     this._partial = null;
+    const active = this._active();
+    const { code } = error.context || {};
+    const isUnwanted = code >= 4100 && code < 4200; // the server wants it to stay away
+    if (isUnwanted) for (const socket of active) socket.active = false;
     for (const socket of this.nsps.values()) socket._lost(reason, error);
     if (failed) {
       this._fire("error", error);
-      for (const socket of this._active()) socket._fire("connect_error", error);
+      for (const socket of active) socket._fire("connect_error", error);
       if (this._attempts) this._fire("reconnect_error", error);
     } else this._fire("close", reason, error);
-    const { code } = error.context || {};
-    if (code >= 4100 && code < 4200) return; // the server does not want to see this client again
     // Unless the page's listeners have decided otherwise.
     if (this._state === "closed" && !this._retry && this.opts.reconnection && this._active().length) this._reconnect();
   }

@@ -10,13 +10,15 @@ from typing import NamedTuple
 import gevent
 
 from ..engine.session import Session, State
-from ..errors import PacketError
+from ..errors import LimitExceeded, PacketError
 from ..hub import Hub
 from ..logs import logger
 from ..reasons import PARSE_ERROR, TRANSPORT_CLOSE, TRANSPORT_ERROR
 from ..wire.prepared import CLOSE, NOOP, Prepared, encode_payload
 from .streams import Connection
 
+#: Packets of a POST that are taken in one turn of the loop, which takes a few milliseconds at the most.
+TURN = 500
 OK, BAD = "200 OK", "400 Bad Request"
 # While a client upgrades, its last packet on the WebSocket may be on the way when its last GET is handled.
 UPGRADE_GRACE = 0.015
@@ -33,12 +35,13 @@ class PollResult(NamedTuple):
 class Polling:
     """Carries one session over HTTP requests."""
 
-    __slots__ = ("_hub", "_posting", "_session")
+    __slots__ = ("_hub", "_posting", "_session", "_uploading")
 
     def __init__(self, session: Session, hub: Hub) -> None:
         self._session = session
         self._hub = hub
         self._posting = False
+        self._uploading: Connection | None = None
 
     def get(self, connection: Connection | None) -> PollResult:
         """Answer a GET with what is queued, or hold it until there is something. May wait."""
@@ -62,22 +65,26 @@ class Polling:
 
     def post(self, body: bytes, is_binary: bool) -> PollResult:
         """Take the packets in the body of a POST. May wait until the client's handlers have caught up."""
-        session, hub = self._session, self._hub
+        session, hub, most = self._session, self._hub, self._hub.settings.max_poll_packets
         if session.state is State.CLOSING:
             return PollResult(OK, b"ok")
         if session.state is State.CLOSED:
             return PollResult(BAD)  # it ended while the body was on its way
         try:
-            for packet in session.dialect.codec.decode_payload(body, is_binary):
+            for number, packet in enumerate(session.dialect.codec.decode_payload(body, is_binary), 1):
+                if number > most > 0:
+                    raise LimitExceeded("max_poll_packets", f"a POST has at most {most:,} packets")
                 hub.receive(session, packet)
-                if session.is_open and session.peer.is_swamped(hub.settings):
-                    self._wait_for_handlers()  # and let what follows wait in the body, where it is smallest
+                self._pace(number)
                 if not session.is_open:
                     break
         except PacketError as error:
             logger.debug("%s: %s", session, error, extra=session.log_fields)
             hub.end(session, PARSE_ERROR)
             return PollResult(BAD)
+        except LimitExceeded as error:
+            hub.refuse(session, error)
+            return PollResult(BAD, str(error).encode())
         return PollResult(OK, b"ok")
 
     def begin_post(self, connection: Connection | None) -> bool:
@@ -85,21 +92,18 @@ class Polling:
         if self._posting:
             fields = self._session.log_fields
             logger.debug("%s: a second POST came while one was read", self._session, extra=fields)
+            if self._uploading is not None:
+                self._uploading.abort()
             self._hub.end(self._session, TRANSPORT_ERROR)
             return False
         self._posting = True
-        if connection is not None:
-            self._session.upload = connection.abort
+        self._uploading = connection
         return True
 
-    def end_upload(self) -> None:
-        """Note that the body has been read."""
-        self._session.upload = None
-
     def end_post(self) -> None:
-        """Note that the body has been dealt with, or will not be."""
+        """Note that the body has been dealt with."""
         self._posting = False
-        self.end_upload()
+        self._uploading = None
 
     def fail_post(self) -> None:
         """The body did not arrive as promised."""
@@ -142,10 +146,26 @@ class Polling:
         if self._session.transport == "polling":  # else a WebSocket has taken over meanwhile
             self._hub.end(self._session, TRANSPORT_ERROR)
 
-    def _wait_for_handlers(self) -> None:
+    def _pace(self, number: int) -> None:
+        """Wait, after a packet, as long as the next may not be taken; it waits in the body, where it is smallest."""
+        session, hub = self._session, self._hub
+        session.credit -= 1
+        if session.is_open and session.peer.is_swamped(hub.settings):
+            self._pause(None)
+        elif number % TURN == 0:
+            gevent.sleep(0)
+        while session.credit < 1 and session.is_open:
+            seconds = session.earn(hub.settings, hub.runner.now())
+            if seconds:
+                hub.counters.limited["message_rate"] += 1
+                self._pause(seconds)
+
+    def _pause(self, seconds: float | None) -> None:
+        """Wait for some seconds, or until the client's handlers have caught up."""
         session = self._session
         waiter = self._hub.runner.waiter()
         session.paused = True
-        session.peer.when_idle(waiter.set)
-        waiter.wait()
-        session.paused = False
+        if seconds is None:
+            session.peer.when_idle(waiter.set)
+        waiter.wait(seconds)
+        session.heed(self._hub.runner.now())

@@ -83,7 +83,7 @@ class _Newcomer:
         self._stream = Stream(self._raw)
         self._stream.listen(self._readable)
         hub = owner.hub
-        hub.deadlines.add_weakly(hub.runner.now() + hub.settings.connect_timeout, _Newcomer.be_late, self)
+        hub.deadlines.add_weakly(hub.runner.now() + hub.settings.header_timeout, _Newcomer.be_late, self)
 
     def close(self) -> None:
         """Close it, if it still waits."""

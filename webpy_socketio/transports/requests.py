@@ -7,19 +7,19 @@ the HTTP server, for good.
 
 from __future__ import annotations
 
-import _socket
+import contextlib
 import functools
 import io
 import re
-from collections.abc import Callable, Collection
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import gevent
 
-from ..hub import Hub
 from ..runner import Waiter
-from .bodies import Body
+from .bodies import KEEP_ALIVE, Body, Patience, too_slow
 from .http import END_OF_HEAD, HeadReader, Request, render
+from .service import Response, Service
 from .streams import KEY, Connection, Stream
 
 #: Bytes that the head of a request may have.
@@ -30,71 +30,33 @@ ANY_END_OF_HEAD = re.compile(rb"\n\r?\n")
 NOT_IDLE = -1
 HAS_SID = re.compile(r"(?:^|&)sid=[^&]")
 CLOSE = ("Connection", "close")
-
-
-class Response(NamedTuple):
-    """What a request is answered."""
-
-    status: str
-    headers: list[tuple[str, str]]
-    body: bytes
-
-
-class Service(Protocol):
-    """What a connection needs of its server."""
-
-    @property
-    def hub(self) -> Hub:
-        """Whose sessions the requests are for."""
-
-    @property
-    def prefix(self) -> bytes:
-        """What the paths of Socket.IO begin with."""
-
-    @property
-    def probe(self) -> bytes:
-        """The one of them that is left to the HTTP server."""
-
-    @property
-    def reports(self) -> Collection[str]:
-        """Those that the door answers without the application."""
-
-    def make_environ(self, request: Request, address: Any) -> dict[str, Any]:
-        """The WSGI environ of a request, all but its input and its connection."""
-
-    def answer(self, environ: dict[str, Any], name: str) -> Response | Callable[[], Response]:
-        """Answer a request of a session, at once or by a function that may wait."""
-
-    def run_application(self, environ: dict[str, Any], connection: Connection) -> Response:
-        """Answer any other request. May wait."""
-
-    def take_back(self, raw: _socket.socket, address: Any, early: bytes) -> None:
-        """Take a connection, of which something has been read already, to the HTTP server."""
-
-    def log_answer(self, request: Request, environ: dict[str, Any], status: str, size: int) -> None:
-        """Note an answer of so many bytes in the access log, if it is worth that."""
+#: The answer to who does not finish the head of a request.
+TOO_SLOW = render("408 Request Timeout", [("Content-Length", "14")], b"header_timeout", close=True)
 
 
 class HttpConnection:
-    """One connection, from when it was accepted until somebody else takes it, or it is closed."""
+    """One connection, from when it was accepted until somebody else takes it, or it is closed.
+
+    :param early: what has been read of it already.
+    """
 
     __slots__ = (
-        "__weakref__", "_address", "_arrived", "_body", "_buffer", "_connection", "_expected", "_heads", "_is_here",
+        "__weakref__", "_address", "_arrived", "_body", "_buffer", "_connection", "_expected", "_heads", "_is_gone",
         "_is_paused", "_served", "_service", "_stream",
     )  # fmt: skip
 
-    def __init__(self, stream: Stream, address: Any, service: Service) -> None:
+    def __init__(self, stream: Stream, address: Any, service: Service, early: bytes = b"") -> None:
         self._stream = stream
         self._address = address
         self._service = service
         self._heads = HeadReader()
-        self._buffer = b""
+        self._buffer = early
         self._served = 0
         #: How many requests had been served when the time for the next began to run.
-        self._expected = 0
+        self._expected = -1
         self._is_paused = False
-        #: Whether nobody else has the connection.
-        self._is_here = True
+        #: Whether somebody else has taken the connection.
+        self._is_gone = False
         #: Of the request that is being answered, until the next may be taken.
         self._connection: Connection | None = None
         #: Of the last request, if it did not come with its head.
@@ -102,7 +64,9 @@ class HttpConnection:
         #: Set when more of it has arrived, or the client has hung up.
         self._arrived: Waiter | None = None
         self._stream.listen(self._readable)
-        self._expect_request(service.hub.settings.connect_timeout, True)
+        self._set_deadline()
+        if early:
+            self._take_request()
 
     @property
     def is_busy(self) -> bool:
@@ -114,13 +78,18 @@ class HttpConnection:
         self._connection = None
         self._stream.close()
 
-    def read_body(self, most: int) -> bytes:
-        """Return what comes next, or nothing if the client hangs up. May wait."""
+    def read_body(self, most: int, patience: Patience) -> bytes:
+        """Return what comes next, or nothing if the client hangs up. May wait; raises TimeoutError if it is in vain."""
         if not self._buffer:
-            arrived = self._arrived = self._service.hub.runner.waiter()
+            runner = self._service.hub.runner
+            arrived, began = runner.waiter(), runner.now()
+            self._arrived = arrived
             self._listen()
-            arrived.wait()
+            in_time = arrived.wait(patience.left)
             self._arrived = None
+            patience.spend(runner.now() - began, len(self._buffer))
+            if not in_time:
+                raise too_slow()
         body, self._buffer = self._buffer[:most], self._buffer[most:]
         return body
 
@@ -154,8 +123,13 @@ class HttpConnection:
             self._expect_head()
             return
         end += len(END_OF_HEAD)
-        request = self._heads.read(self._buffer[:end])
         service = self._service
+        owner = service.owner_of(self._buffer)
+        if owner is not None:
+            self._is_gone = True
+            service.hand_over(owner, self._stream.release(), self._address, self._buffer)
+            return
+        request = self._heads.read(self._buffer[:end])
         if (
             request is None
             or not request.path.startswith(service.prefix)
@@ -182,8 +156,7 @@ class HttpConnection:
         if len(head) > LONGEST_HEAD or not self._may_be_ours() or ANY_END_OF_HEAD.search(head) is not None:
             self._leave()
         elif self._expected != self._served and (head or self._body is not None):
-            self._expected = self._served
-            self._expect_request(self._service.hub.settings.connect_timeout, False)
+            self._set_deadline()
 
     def _may_be_ours(self) -> bool:
         """Whether the beginning of a head could become that of a request for Socket.IO."""
@@ -196,37 +169,41 @@ class HttpConnection:
             self._stream.listen(self._readable)
 
     def _leave(self) -> None:
+        self._is_gone = True
         self._service.take_back(self._stream.release(), self._address, self._buffer)
 
-    def _expect_request(self, seconds: float, looks_again: bool) -> None:
+    def _set_deadline(self) -> None:
         hub = self._service.hub
-        deadline = hub.runner.now() + seconds
-        served = self._served if self._connection is None else NOT_IDLE
-        hub.deadlines.add_weakly(deadline, HttpConnection.expect_request, self, served, looks_again)
+        deadline = hub.runner.now() + hub.settings.header_timeout
+        self._expected = self._served
+        hub.deadlines.add_weakly(deadline, HttpConnection.expect_request, self, self._served)
 
-    def _set_deadline_for_taking(self) -> None:
-        hub = self._service.hub
-        deadline = hub.runner.now() + hub.settings.connect_timeout
-        hub.deadlines.add_weakly(deadline, HttpConnection.expect_taking, self, self._served)
-
-    def expect_taking(self, served: int) -> None:
-        """The time for taking the answer to a request, after so many, is over."""
-        if served == self._served and self._connection is not None and self._stream.is_blocked:
-            self._broken(self._connection)
-
-    def expect_request(self, served: int, looks_again: bool) -> None:
-        """The time for the next request, after so many, is over.
-
-        :param served: NOT_IDLE if it is not known since when it has been expected.
-        :param looks_again: whether to come back as long as the client makes requests. The first deadline of all does:
-            so each connection has one, and those that are soon over leave no more behind.
-        """
-        if not self._is_here or self._stream.raw.fileno() < 0:
+    def expect_request(self, served: int) -> None:
+        """The time for the next request, after so many, is over."""
+        if self._is_gone or self._stream.raw.fileno() < 0:
             return
         if served == self._served and self._connection is None:
+            if self._buffer:
+                self._service.hub.counters.limited["header_timeout"] += 1
+                with contextlib.suppress(OSError):
+                    self._stream.send(TOO_SLOW)
             self.close()
-        elif looks_again:
-            self._expect_request(self._service.hub.settings.keepalive_timeout, True)
+        elif served == 0:
+            self._look_again()
+
+    def be_idle(self, served: int) -> None:
+        """Close the connection if it has rested since so many requests, and look again later if not."""
+        if self._is_gone or self._stream.raw.fileno() < 0:
+            return
+        if served == self._served and self._connection is None and not self._buffer:
+            self.close()
+        else:
+            self._look_again()
+
+    def _look_again(self) -> None:
+        hub = self._service.hub
+        served = self._served if self._connection is None else NOT_IDLE  # the rest begins after the answer
+        hub.deadlines.add_weakly(hub.runner.now() + KEEP_ALIVE, HttpConnection.be_idle, self, served)
 
     # Answer.
 
@@ -254,7 +231,7 @@ class HttpConnection:
 
     def _input(self, length: int) -> Any:
         if len(self._buffer) < length:
-            self._body = Body(self.read_body, length)
+            self._body = Body(self, length, self._service.hub.settings.header_timeout)
             return io.BufferedReader(self._body)
         body, self._buffer = self._buffer[:length], self._buffer[length:]
         return io.BytesIO(body)
@@ -282,9 +259,16 @@ class HttpConnection:
         if is_out:
             self._sent(connection, is_switch, is_last)
         else:  # no other request is taken meanwhile, so that not more than one answer has to be kept
-            self._set_deadline_for_taking()
+            hub = self._service.hub
+            deadline = hub.runner.now() + hub.settings.connect_timeout
+            hub.deadlines.add_weakly(deadline, HttpConnection.expect_taking, self, self._served)
             self._stream.on_drained = functools.partial(self._drained, connection, is_switch, is_last)
             self._stream.on_broken = functools.partial(self._broken, connection)
+
+    def expect_taking(self, served: int) -> None:
+        """The time for taking the answer to a request, after so many, is over."""
+        if served == self._served and self._connection is not None and self._stream.is_blocked:
+            self._broken(self._connection)
 
     def _drained(self, connection: Connection, is_switch: bool, is_last: bool) -> None:
         self._stream.on_drained = self._stream.on_broken = None
@@ -319,9 +303,8 @@ class HttpConnection:
 
     def _give_away(self, connection: Connection, is_switch: bool) -> None:
         if is_switch and connection.taker is not None:
-            self._served += 1
+            self._is_gone = True
             self._connection = None
-            self._is_here = False
             connection.taker(self._stream, self._buffer)
         elif connection.on_failure is not None:
             connection.on_failure()  # something between us and the door changed the answer

@@ -14,10 +14,10 @@ from ..hub import Hub
 from ..logs import logger
 from ..reasons import PAGE_CLOSED, PARSE_ERROR, TRANSPORT_CLOSE, TRANSPORT_ERROR
 from ..wire.dialects import Dialect
-from ..wire.messages import MessageReader
 from ..wire.packets import EnginePacket, EngineType
 from ..wire.prepared import PROBE_ANSWER, Prepared
-from .streams import READ_SIZE, Stream
+from .intake import Intake
+from .streams import Stream
 
 #: Bytes put into one send when several packets are waiting.
 BATCH = 65_536
@@ -26,27 +26,18 @@ MESSAGE = EngineType.MESSAGE.prefix
 PONG, PONG_PACKET = EngineType.PONG.prefix, EnginePacket(EngineType.PONG)
 
 
-class WebSocket:
+class WebSocket(Intake):
     """Carries one session over one WebSocket; at first as a candidate, if the session is on polling still."""
 
-    __slots__ = (
-        "_closing", "_dialect", "_hub", "_is_candidate", "_is_paused", "_reader", "_receive_now", "_send_now",
-        "_session", "_stream", "_takes_messages",
-    )  # fmt: skip
+    __slots__ = ("_dialect", "_is_candidate", "_send_now", "_takes_messages")
 
     def __init__(self, stream: Stream, session: Session, hub: Hub) -> None:
-        self._stream = stream
+        super().__init__(stream, session, hub)
         self._send_now = stream.send_now
-        self._receive_now = stream.raw.recv
-        self._session = session
-        self._hub = hub
-        self._reader = MessageReader(hub.settings.max_payload)
-        self._closing = False
         self._is_candidate = False
         self._dialect = session.dialect
         #: Whether a text message needs no codec to be read: its type is a character, and it is the rest.
         self._takes_messages = session.dialect.plain_text
-        self._is_paused = False
 
     # Begin.
 
@@ -78,33 +69,7 @@ class WebSocket:
         self._session.wake = self._wake
         self._stream.on_drained = self._flush
 
-    def _listen(self, early: bytes) -> None:
-        self._stream.listen(self._readable)
-        if early:
-            self._feed(early)
-
     # Read.
-
-    def _readable(self) -> None:
-        try:
-            data = self._receive_now(READ_SIZE)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:
-            data = b""
-        if data:
-            self._feed(data)
-        else:
-            self._lost()
-
-    def _feed(self, data: bytes) -> None:
-        reader, session = self._reader, self._session
-        for is_text, message in reader.receive(data):
-            if self._closing:
-                return
-            self._message(session, is_text, message)
-        if reader.has_answers and not self._closing:
-            self._flush_protocol()
 
     def _message(self, session: Session, is_text: bool, data: bytes) -> None:
         try:
@@ -157,7 +122,9 @@ class WebSocket:
             logger.info("%s sent a message above max_payload: %s", self._session, reader.error, extra=fields)
         self._shut()
         if not self._abandon():
-            if reader.error is not None or reader.close_code is None:
+            if reader.too_big:
+                reason = self._hub.exceeded("max_payload")
+            elif reader.error is not None or reader.close_code is None:
                 reason = TRANSPORT_ERROR
             else:
                 reason = PAGE_CLOSED if reader.close_code == CloseCode.GOING_AWAY else TRANSPORT_CLOSE
@@ -325,17 +292,3 @@ class WebSocket:
         self._stream.on_drained = None
         if self._session.wake == self._wake:
             self._session.wake = None
-
-    # Pause.
-
-    def _pause(self) -> None:
-        """Read no more until the client's handlers have caught up."""
-        if not self._is_paused:
-            self._is_paused = self._session.paused = True
-            self._session.peer.when_idle(self._resume)
-            self._stream.pause()
-
-    def _resume(self) -> None:
-        self._is_paused = self._session.paused = False
-        if not self._closing:
-            self._stream.listen(self._readable)

@@ -72,6 +72,7 @@ class Workers:
         #: How many jobs are still to be started in this turn of the loop.
         self._due = 0
         self.now = time.monotonic
+        self.time = time.time
 
     def start(self, job: Callable[..., object], *args: Any) -> None:
         """Run a job in a worker, after the callbacks of this turn of the loop."""
@@ -88,6 +89,11 @@ class Workers:
     def may_wait(self) -> bool:
         """Whether the caller is a greenlet, and not a callback of the loop."""
         return getcurrent() is not self._hub
+
+    def breathe(self) -> None:
+        """Let the loop turn once, if the caller is not one of its callbacks."""
+        if self.may_wait():
+            gevent.sleep(0)
 
     def waiter(self) -> Waiter:
         """Return something to wait on, in a greenlet of this loop or in another OS thread."""

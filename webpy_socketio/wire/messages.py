@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from websockets.exceptions import PayloadTooBig
-from websockets.frames import Frame, Opcode
+from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import SERVER, Protocol
 from websockets.protocol import State as ProtocolState
 
@@ -51,14 +51,16 @@ class MessageReader:
 
     __slots__ = (
         "_fragments", "_is_between", "_is_over", "_is_text", "_max_size", "_needed", "_protocol", "_rest",
-        "has_answers",
+        "has_answers", "uncounted",
     )  # fmt: skip
 
     def __init__(self, max_size: int) -> None:
         self._max_size = max_size
-        self._protocol: Protocol | None = None
+        self._protocol: _Protocol | None = None
         #: Whether there may be something to send.
         self.has_answers = False
+        #: Frames that were no message, since whoever counts them set it to 0; there are none before ``has_answers``.
+        self.uncounted = 0
         self._rest: bytearray | None = None  # of a frame that has not arrived as a whole
         self._needed = 0  # bytes of it that are worth another look
         self._is_text: bool | None = None  # of the message that is arriving in fragments
@@ -145,6 +147,7 @@ class MessageReader:
     def _leave(self, part: bytes, messages: list[Message], end: int) -> int:
         """Leave a frame to the protocol; return where it ends."""
         protocol = self._ensure_protocol()
+        self.uncounted += 1
         protocol.receive_data(part)
         for frame in protocol.events_received():
             if isinstance(frame, Frame) and frame.opcode in DATA:
@@ -161,11 +164,18 @@ class MessageReader:
             messages.append((self._is_text, bytes(self._fragments)))
             self._is_text = self._fragments = None
 
-    def _ensure_protocol(self) -> Protocol:
+    def _ensure_protocol(self) -> _Protocol:
         if self._protocol is None:
-            self._protocol = Protocol(SERVER, max_size=self._max_size, logger=quiet)
+            self._protocol = _Protocol(SERVER, max_size=self._max_size, logger=quiet)
             self.has_answers = True
         return self._protocol
+
+
+class _Protocol(Protocol):
+    """Says by its name which limit a message is above."""
+
+    def fail(self, code: CloseCode | int, reason: str = "") -> None:
+        super().fail(code, f"max_payload: {reason}" if code == CloseCode.MESSAGE_TOO_BIG else reason)
 
 
 def _head(data: bytes, start: int) -> _Head | None:

@@ -9,7 +9,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ..errors import PacketError, UnsendableValue
+from ..errors import LimitExceeded, PacketError, UnsendableValue
+from ..options import DEEPEST
 from .packets import SocketPacket, SocketType
 from .values import decode_value, encode_plain, encode_value
 
@@ -80,10 +81,10 @@ def _place(kind: SocketType, data: Any, path: str) -> str:
     return ("message" if data[0] == "message" else f"args[{int(match[1]) - 1}]") + rest
 
 
-def decode_packet(text: str, max_attachments: int) -> SocketPacket:
+def decode_packet(text: str, max_attachments: int, max_depth: int = DEEPEST) -> SocketPacket:
     """Decode the text of a packet; binary kinds come back with the number of attachments that must follow.
 
-    Raises PacketError for every form that the protocol document calls invalid.
+    Raises PacketError for every form that the protocol document calls invalid, LimitExceeded beyond the two limits.
     """
     match = PACKET.fullmatch(text)
     if match is None:
@@ -92,7 +93,7 @@ def decode_packet(text: str, max_attachments: int) -> SocketPacket:
     kind = TYPES[int(digit)]
     if packet_id is not None and len(packet_id) > LONGEST_ID:
         raise PacketError("the id is too long")
-    data = _checked(kind, decode_value(json)) if json else _without_payload(kind)
+    data = _checked(kind, decode_value(json, max_depth)) if json else _without_payload(kind)
     return SocketPacket(
         kind,
         namespace or "/",
@@ -102,9 +103,9 @@ def decode_packet(text: str, max_attachments: int) -> SocketPacket:
     )
 
 
-def decode_event(text: str) -> list[Any]:
-    """Decode what an event packet carries: its name and its arguments. Raises PacketError."""
-    return _checked_event(decode_value(text))
+def decode_event(text: str, max_depth: int = DEEPEST) -> list[Any]:
+    """Decode what an event packet carries: its name and its arguments. Raises PacketError, or LimitExceeded."""
+    return _checked_event(decode_value(text, max_depth))
 
 
 def _checked_event(data: Any) -> list[Any]:
@@ -121,9 +122,12 @@ def _attachment_count(kind: SocketType, count: str | None, limit: int) -> int:
         raise PacketError("the number of attachments is missing, or out of place")
     if count is None:
         return 0
-    if len(count) > LONGEST_ID or not 1 <= int(count) <= limit:
-        raise PacketError(f"between 1 and {limit} attachments are allowed")
-    return int(count)
+    number = int(count[: LONGEST_ID + 1])
+    if number > limit:
+        raise LimitExceeded("max_attachments", f"an event has at most {limit}")
+    if number < 1 or len(count) > LONGEST_ID:
+        raise PacketError("the number of attachments is none")
+    return number
 
 
 def _without_payload(kind: SocketType) -> Any:

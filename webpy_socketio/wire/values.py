@@ -20,7 +20,8 @@ from uuid import UUID
 
 import orjson
 
-from ..errors import PacketError, UnsendableValue
+from ..errors import LimitExceeded, PacketError, UnsendableValue
+from ..options import DEEPEST
 
 BINARY = (bytes, bytearray, memoryview)
 HARMLESS = frozenset((str, int, bool, type(None), *BINARY))
@@ -28,8 +29,6 @@ MOST_PARTS = 1_000_000
 #: Characters in the longest string of V8, the JavaScript engine of Node and Chromium; others' are hardly longer.
 LONGEST_TEXT = 2**29 - 24
 NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
-#: Levels of lists and dicts in what a client sends: a little less than orjson can write back.
-MAX_DEPTH = 240
 FALSE_PLACEHOLDER = "has a key _placeholder, which beside binary values stands for one of them"
 TOO_DEEP = "is nested too deeply, or contains itself"
 
@@ -201,14 +200,16 @@ def _parts(value: Any) -> Iterable[tuple[str, Any]]:
     return ()
 
 
-def decode_value(text: str) -> Any:
-    """Return the value that a JSON text stands for. Raises PacketError if it is not JSON, or is nested too deeply."""
+def decode_value(text: str, max_depth: int = DEEPEST) -> Any:
+    """Return the value that a JSON text stands for. Raises PacketError if it is not JSON, LimitExceeded if it has more
+    levels of lists and dicts in each other than ``max_depth``.
+    """
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         value = _decode_surrogates(text, error)
-    if len(text) > MAX_DEPTH and text.count("[") + text.count("{") > MAX_DEPTH and _is_too_deep(value):
-        raise PacketError(f"nested more than {MAX_DEPTH} levels deep")
+    if len(text) > max_depth and text.count("[") + text.count("{") > max_depth and _is_too_deep(value, max_depth):
+        raise LimitExceeded("max_json_depth", f"nested more than {max_depth} levels deep")
     return value
 
 
@@ -222,9 +223,9 @@ def _decode_surrogates(text: str, error: orjson.JSONDecodeError) -> Any:
         raise PacketError(f"not JSON: {error}") from None
 
 
-def _is_too_deep(value: Any) -> bool:
+def _is_too_deep(value: Any, max_depth: int) -> bool:
     level = [value]
-    for _ in range(MAX_DEPTH):
+    for _ in range(max_depth):
         parts = (part for outer in level for part in (outer.values() if type(outer) is dict else outer))
         level = [part for part in parts if type(part) is list or type(part) is dict]
         if not level:
