@@ -26,8 +26,8 @@ from tests.serving import Server, serve
 #: SO_LINGER with no time to linger: close() sends RST.
 ABORT = struct.pack("ii", 1, 0)
 SETTINGS: dict[str, Any] = {
-    "ping_interval": 1, "ping_timeout": 1, "connect_timeout": 1, "upgrade_timeout": 1, "close_timeout": 1,
-    "message_log_format": "None", "max_blocking": 0,
+    "ping_interval": 1, "ping_timeout": 1, "connect_timeout": 1, "header_timeout": 1, "upgrade_timeout": 1,
+    "close_timeout": 1, "message_log_format": "None", "max_blocking": 0, "max_connections_per_address": 0,
 }  # fmt: skip
 #: Clients that come and go, twice, where it is not a few.
 COMING = {"plain": 300}

@@ -26,7 +26,7 @@ ACKNOWLEDGED = re.compile(r"43/bad,(\d+)\[")
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with serve("faults", ping_interval=60, connect_timeout=1, ack_timeout=0.2) as running:
+    with serve("faults", ping_interval=60, connect_timeout=20, ack_timeout=0.2) as running:
         yield running
 
 

@@ -25,6 +25,8 @@ SETTINGS: dict[str, Any] = {
     "ping_interval": 1,
     "ping_timeout": 1.5,
     "connect_timeout": 2,
+    "header_timeout": 2,
+    "upgrade_timeout": 1,
     "ack_timeout": 1,
     "close_timeout": 1,
     "proxy_protocol": True,
