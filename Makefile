@@ -1,5 +1,6 @@
 # make chat   installs into a virtual environment and starts the example at http://127.0.0.1:8000
 # make test   installs what the tests need and runs them all, with the checkers
+# make faults   mistreats the server for longer than the tests do; FAULTS_SEED=... tries the same again
 # make benchmark OPTIONS="--full"   compares with other servers, see benchmarks/README.rst
 # make pythons PYTHONS="python3.10 python3.13"   runs the tests on each of these
 
@@ -8,7 +9,7 @@ VENV ?= .venv
 PYTHONS ?= python3.10 python3.11 python3.12 python3.13
 BIN = $(VENV)/bin
 
-.PHONY: chat test check pythons benchmark clean
+.PHONY: chat test check pythons faults benchmark clean
 
 chat: $(VENV)/installed
 	$(BIN)/python example/main_app.py
@@ -35,6 +36,9 @@ pythons:
 	for python in $(PYTHONS); do \
 		$(MAKE) test PYTHON=$$python VENV=.venv-$$(basename $$python) || exit 1; \
 	done
+
+faults: $(VENV)/ready-to-test
+	FAULTS_SCALE=$${FAULTS_SCALE:-40} $(BIN)/python -m pytest -s tests/faults
 
 benchmark: $(VENV)/ready-to-benchmark tests/clients/node_modules
 	$(BIN)/python benchmarks/run.py $(OPTIONS)

@@ -111,7 +111,7 @@ def serve(app: str | Path, **settings: object) -> Iterator[Server]:
     """Run a Python program that serves on SOCKETIO_HOST and SOCKETIO_PORT; settings become SOCKETIO_<NAME>."""
     port = free_port()
     path = APPS / f"{app}.py" if isinstance(app, str) else app
-    env = settings_env(settings) | {"SOCKETIO_HOST": "127.0.0.1", "SOCKETIO_PORT": str(port), "PYTHONUNBUFFERED": "1"}
+    env = {"SOCKETIO_HOST": "127.0.0.1", "SOCKETIO_PORT": str(port), "PYTHONUNBUFFERED": "1"} | settings_env(settings)
     with Server([sys.executable, str(path)], port, env) as server:
         yield server
 

@@ -25,6 +25,7 @@ class Still:
     """A runner whose jobs wait, on a clock that the test turns."""
 
     failures: tuple[type[BaseException], ...] = (Exception,)
+    killed: tuple[type[BaseException], ...] = ()
 
     def __init__(self) -> None:
         self.time = 0.0

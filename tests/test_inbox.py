@@ -16,6 +16,7 @@ class Patient:
     """A runner that keeps what it is given until the test wants it done."""
 
     failures: tuple[type[BaseException], ...] = (Exception,)
+    killed: tuple[type[BaseException], ...] = ()
 
     def __init__(self) -> None:
         self.waiting: list[tuple[Callable[..., object], tuple[Any, ...]]] = []

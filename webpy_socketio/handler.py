@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import _socket
 import contextlib
+import errno
 import io
 import socket
 from collections.abc import Callable
 from typing import Any
 
 import gevent
-from gevent.pywsgi import WSGIHandler
+from gevent.pywsgi import Input, WSGIHandler, _InvalidClientInput
 from gevent.ssl import SSLSocket
 
 from .forwarded import FORWARDED
@@ -59,6 +60,8 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
             self.client_address = (environ.get("REMOTE_ADDR", ""), environ.get("REMOTE_PORT", ""))  # for the log
         # What is below the encryption shows that a client has hung up, but not that it only said that it would.
         self._connection = environ[KEY] = Connection(self.socket._sock)
+        if self.wsgi_input.chunked_input:
+            self.wsgi_input.__class__ = _Chunks
         return environ
 
     def handle(self) -> None:
@@ -155,10 +158,16 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
         super().log_request()
 
     def _handle_client_error(self, ex: Exception) -> Any:
-        """Answer a request that cannot be read; a client that went away meanwhile is not worth a word."""
+        """Answer a request that cannot be read, with a line in the log; that a client went away is not worth a word.
+
+        The base class takes what is no ValueError for a mistake of its own, which it may be ("HTTP/9" is one): still,
+        it is the client's.
+        """
         if isinstance(ex, TimeoutError):
             return self._complain_of_delay()
-        return None if isinstance(ex, OSError) else super()._handle_client_error(ex)
+        if isinstance(ex, OSError):
+            return None
+        return super()._handle_client_error(ex if isinstance(ex, ValueError) else ValueError(str(ex)))
 
     def _complain_of_delay(self) -> tuple[str, bytes]:
         """Answer who does not finish the head of a request."""
@@ -213,10 +222,24 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
             return
         try:
             super()._sendall(data)
-        except OSError:
+        except OSError as error:
             if self._connection is not None and self._connection.on_failure is not None:
                 self._connection.on_failure()
-            raise
+            # The base class knows two ways in which a client can be gone; with TLS, and by time, there are more.
+            raise BrokenPipeError(errno.EPIPE, str(error)) from error
+
+
+class _Chunks(Input):  # type: ignore[misc]
+    """A body in chunks, of which one may have no size, which the base class takes for a number (RFC 9112, 7.1)."""
+
+    __slots__ = ()
+
+    def _chunked_read(self, *args: Any) -> Any:
+        try:
+            return super()._chunked_read(*args)
+        except ValueError as error:
+            self._chunked_input_error = True  # type: ignore[misc]
+            raise _InvalidClientInput(f"a chunk has no size: {error}") from None
 
 
 class _Continued(io.RawIOBase):

@@ -273,7 +273,10 @@ class Peer(Conversation):
             self.inbox.beside(entry[1].outgoing, socket, data)
 
     def _perform(self, socket: Socket, what: str, function: Callable[..., object], args: Sequence[Any]) -> None:
+        runner = self._services.runner
         try:
             function(*args)
-        except self._services.runner.failures as error:
+        except runner.killed:
+            pass  # at the end of the connection, for example
+        except runner.failures as error:
             self._namespaces.report(socket, error, what)

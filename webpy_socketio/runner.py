@@ -46,6 +46,8 @@ class Runner(Protocol):
 
     #: What a handler may raise without being more than a failure of its own.
     failures: tuple[type[BaseException], ...]
+    #: Those of them by which somebody ends a job early; a job that was spawned has not failed then.
+    killed: tuple[type[BaseException], ...]
 
     def start(self, job: Callable[..., object], *args: Any) -> None: ...
     def spawn(self, job: Callable[[], object]) -> Callable[[], None]: ...

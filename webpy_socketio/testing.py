@@ -68,6 +68,7 @@ class TestServer:
 
     __test__ = False  # its name must not make pytest collect it
     failures: tuple[type[BaseException], ...] = (Exception,)
+    killed: tuple[type[BaseException], ...] = ()
 
     def __init__(self, events: Events = EVENTS, **settings: Any) -> None:
         self._time = 0.0

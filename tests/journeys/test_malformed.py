@@ -422,8 +422,11 @@ def test_content_length_that_cannot_be(server: Server, polling: PollingClient, l
         assert status_of(stream) in (400, 413)
 
 
-def test_chunk_that_is_none(server: Server, polling: PollingClient) -> None:
-    head = f"POST {polling.target()} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n3\r\n0\r\n\r\n"
+@pytest.mark.parametrize("size", ["ZZ", "", ";x", "+1", " "])
+@pytest.mark.parametrize("sid", ["", "gone"])
+def test_chunk_that_is_none(server: Server, polling: PollingClient, size: str, sid: str) -> None:
+    target = polling.target(sid=sid or polling.sid)
+    head = f"POST {target} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{size}\r\n3\r\n0\r\n\r\n"
     with send_raw(server, head.encode()) as stream:
         assert status_of(stream) in (0, 400)
 

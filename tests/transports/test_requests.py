@@ -40,7 +40,7 @@ class World:
         self.runner = Workers()
         self.time = 0.0
         self.runner.now = lambda: self.time
-        settings = SimpleNamespace(max_payload=1000, header_timeout=HEADER_TIMEOUT)
+        settings = SimpleNamespace(max_payload=1000, header_timeout=HEADER_TIMEOUT, connect_timeout=45)
         self.hub: Any = SimpleNamespace(
             runner=self.runner, settings=settings, deadlines=Deadlines(), counters=Counters()
         )
@@ -83,6 +83,9 @@ class World:
     def take_back(self, raw: _socket.socket, address: Any, early: bytes) -> None:
         self.taken_back.append(early)
         raw.close()
+
+    def owner_of(self, data: bytes) -> None:
+        """There is no other worker."""
 
     def log_answer(self, request: Request, environ: dict[str, Any], status: str, size: int) -> None:
         self.logged.append((status, size))
@@ -401,6 +404,21 @@ def test_a_long_answer_is_no_rest(world: World) -> None:
     world.settle()
     assert world.bodies() == [b"late"]
     assert not world.is_closed
+
+
+def test_the_rest_begins_after_the_answer(world: World) -> None:
+    """Proxies keep their connections for almost as long, and must not find one closed before that."""
+    go_on = Event()
+    world.door = lambda environ: lambda: answer(b"late" if go_on.wait(5) else b"")
+    world.send(get(SID))
+    world.pass_time(HEADER_TIMEOUT)  # it is looked at, and then again after
+    go_on.set()
+    world.settle()
+    assert world.bodies() == [b"late"]
+    world.pass_time(KEEP_ALIVE)
+    assert not world.is_closed
+    world.pass_time(KEEP_ALIVE)
+    assert world.is_closed
 
 
 def test_who_has_the_connection_may_rest(world: World) -> None:

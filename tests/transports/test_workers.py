@@ -116,26 +116,34 @@ def test_from_a_greenlet_jobs_start_soon_and_in_order(workers: Workers) -> None:
     assert order == [0, 1, 2, 3, 4]
 
 
+def has_been_here() -> bool:
+    """Whether this was called in the same greenlet before; to keep the greenlet itself would keep it from more jobs."""
+    me = gevent.getcurrent()
+    before = hasattr(me, "was_here")
+    me.was_here = True
+    return before
+
+
 def test_a_parked_worker_is_used_again(workers: Workers) -> None:
-    used: list[Any] = []
+    used: list[bool] = []
 
     def visit() -> None:
         for _ in range(3):
-            workers.start(lambda: used.append(gevent.getcurrent()))
+            workers.start(lambda: used.append(has_been_here()))
 
     for count in (3, 6):
         in_loop(visit)
         wait_until(lambda count=count: len(used) == count)
-    assert len(set(map(id, used))) == 1
+    assert used == [False] + [True] * 5
 
 
 def test_so_is_one_whose_local_is_emptied_after_each_job() -> None:
-    used: list[Any] = []
+    used: list[bool] = []
     emptied = local()
     workers = Workers(lambda: emptied.__dict__)
 
     def job() -> None:
-        used.append(gevent.getcurrent())
+        used.append(has_been_here())
         emptied.value = 1
         emptied.__dict__.clear()
 
@@ -144,7 +152,37 @@ def test_so_is_one_whose_local_is_emptied_after_each_job() -> None:
             workers.start(job)
 
     in_loop(visit)
-    assert len(set(map(id, used))) == 1
+    assert used == [False, True, True]
+
+
+def test_a_timeout_that_a_job_forgot_does_not_hit_the_next(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gevent.get_hub(), "handle_error", lambda *args: None)  # it fires in a greenlet that is over
+    finished: list[bool] = []
+
+    def nap() -> None:
+        gevent.sleep(0.05)
+        finished.append(True)
+
+    workers.start(lambda: gevent.Timeout(0.02).start())
+    gevent.sleep(0.001)
+    workers.start(nap)
+    wait_until(lambda: finished)
+
+
+def test_nobody_can_kill_a_job_by_the_greenlet_of_an_earlier_one(workers: Workers) -> None:
+    kept: list[Any] = []
+    finished: list[bool] = []
+
+    def nap() -> None:
+        gevent.sleep(0.01)
+        finished.append(True)
+
+    workers.start(lambda: kept.append(gevent.getcurrent()))
+    gevent.sleep(0.001)
+    workers.start(nap)
+    gevent.sleep(0.001)
+    gevent.kill(kept[0])
+    wait_until(lambda: finished)
 
 
 @pytest.mark.parametrize("has_one", [False, True])

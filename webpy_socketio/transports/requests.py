@@ -26,6 +26,8 @@ from .streams import KEY, Connection, Stream
 LONGEST_HEAD = 65_536
 #: Ends a head for the HTTP server too, which takes bare line feeds.
 ANY_END_OF_HEAD = re.compile(rb"\n\r?\n")
+#: No number of requests.
+NOT_IDLE = -1
 HAS_SID = re.compile(r"(?:^|&)sid=[^&]")
 CLOSE = ("Connection", "close")
 #: The answer to who does not finish the head of a request.
@@ -200,7 +202,8 @@ class HttpConnection:
 
     def _look_again(self) -> None:
         hub = self._service.hub
-        hub.deadlines.add_weakly(hub.runner.now() + KEEP_ALIVE, HttpConnection.be_idle, self, self._served)
+        served = self._served if self._connection is None else NOT_IDLE  # the rest begins after the answer
+        hub.deadlines.add_weakly(hub.runner.now() + KEEP_ALIVE, HttpConnection.be_idle, self, served)
 
     # Answer.
 
@@ -256,8 +259,16 @@ class HttpConnection:
         if is_out:
             self._sent(connection, is_switch, is_last)
         else:  # no other request is taken meanwhile, so that not more than one answer has to be kept
+            hub = self._service.hub
+            deadline = hub.runner.now() + hub.settings.connect_timeout
+            hub.deadlines.add_weakly(deadline, HttpConnection.expect_taking, self, self._served)
             self._stream.on_drained = functools.partial(self._drained, connection, is_switch, is_last)
             self._stream.on_broken = functools.partial(self._broken, connection)
+
+    def expect_taking(self, served: int) -> None:
+        """The time for taking the answer to a request, after so many, is over."""
+        if served == self._served and self._connection is not None and self._stream.is_blocked:
+            self._broken(self._connection)
 
     def _drained(self, connection: Connection, is_switch: bool, is_last: bool) -> None:
         self._stream.on_drained = self._stream.on_broken = None

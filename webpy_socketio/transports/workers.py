@@ -8,6 +8,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
+from sys import getrefcount
 from typing import Any, TypeVar
 
 import gevent
@@ -55,8 +56,10 @@ class Workers:
         every job.
     """
 
-    #: gevent's timeouts are no Exception, so that they pass through code that catches all of those.
-    failures: tuple[type[BaseException], ...] = (Exception, gevent.Timeout)
+    #: What ends a greenlet is no Exception: it passes through code that catches all of those.
+    killed: tuple[type[BaseException], ...] = (gevent.GreenletExit,)
+    #: Nor are gevent's timeouts. Who calls sys.exit in a handler cannot mean the clients that it has to answer.
+    failures: tuple[type[BaseException], ...] = (Exception, gevent.Timeout, gevent.GreenletExit, SystemExit)
 
     def __init__(self, prepare: Callable[[], object] = _nothing) -> None:
         self._prepare = prepare
@@ -131,7 +134,7 @@ class Workers:
     def _serve(self) -> None:
         me, context, jobs = getcurrent(), Context(), self._jobs
         self._prepare()
-        own_locals = weakref.getweakrefcount(me)
+        own_locals, own_references = weakref.getweakrefcount(me), getrefcount(me)
         while True:
             while self._due > 0:
                 self._due -= 1
@@ -143,8 +146,9 @@ class Workers:
                 except BaseException as error:
                     logger.error("a handler raised %s", type(error).__name__, exc_info=error)
                 # A greenlet-local that holds something for this greenlet refers to it. If there are more than at
-                # first, they belong to the application, and end with this greenlet.
-                if weakref.getweakrefcount(me) > own_locals:
+                # first, they belong to the application, and end with this greenlet. So does a timeout that was started
+                # and forgotten, or whoever wants to kill the greenlet later: the next job is not meant.
+                if weakref.getweakrefcount(me) > own_locals or getrefcount(me) > own_references:
                     return
                 if len(context):  # a context variable was set: it must not be there for the next
                     context = Context()
