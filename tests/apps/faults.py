@@ -23,9 +23,11 @@ from greenlet import greenlet
 
 from webpy_socketio import *
 from webpy_socketio.shortcuts import current
-from webpy_socketio.transports import requests
+from webpy_socketio.transports import requests, streams
 
-requests.KEEP_ALIVE = 1.0  # a test cannot wait as long as a browser
+# A test cannot wait as long as a browser.
+requests.KEEP_ALIVE = 1.0
+streams.LINGER = 1.0
 web.config.debug = False
 GAMES = re.compile("/game-[0-9]+")
 #: Classes of which there is nothing left when the clients are gone.

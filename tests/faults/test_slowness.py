@@ -90,6 +90,7 @@ def test_a_body_that_never_ends(server: Server, watch: Watch, sock: socket.socke
     client.send("40")
     sock.sendall(head(b"POST", b"EIO=4&transport=polling&sid=" + client.sid.encode(), fields) + b"64\r\n42")
     assert is_hung_up(sock)
+    sock.close()
     watch.settle()
 
 
@@ -98,6 +99,7 @@ def test_a_body_that_drips(server: Server, watch: Watch, sock: socket.socket) ->
     client.send("40")
     sock.sendall(head(b"POST", b"EIO=4&transport=polling&sid=" + client.sid.encode(), b"Content-Length: 1000\r\n"))
     assert drip(sock, b"4" * 30)
+    sock.close()
     watch.settle()
 
 
