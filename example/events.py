@@ -51,9 +51,9 @@ def join(request: Any, socket: Any, context: dict[str, Any], room_id: object, na
         room = models.find_room(room_id)
         if room is None or not isinstance(token, str) or len(token) not in TOKEN_LENGTHS:
             raise Refused("This room cannot be joined like that. Please reload the page.")
-        seat = Seat(room, models.clean_name(name), token)
+        name = models.clean_name(name)
         leave_seat(socket, context)
-        people.sit(seat)
+        seat = people.sit(room, name, token)
     context["seat"] = seat
     socket.subscribe(room.channel)  # before the messages are read, so that none can be missed
     announce_people(socket, room)
