@@ -28,7 +28,14 @@ setup(
     ],
     package_dir={"webpy_socketio.templates": "templates"},
     package_data={"webpy_socketio": ["py.typed", "static/*.js"], "webpy_socketio.templates": ["*.html"]},
-    install_requires=["web.py>=0.62", "gevent>=24.2", "websockets>=14", "orjson>=3.10", "Mako>=1.2"],
+    install_requires=[
+        "web.py>=0.62",
+        "gevent>=24.2",
+        "websockets>=14",
+        "orjson>=3.10",
+        "Mako>=1.2",
+        "itsdangerous>=2.1",
+    ],
     extras_require={
         "gunicorn": ["gunicorn[gevent]>=23"],
         "metrics": ["prometheus-client>=0.20"],

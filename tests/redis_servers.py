@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from tests.conformance.targets import miss
-from tests.serving import Server
-
-#: Ports that no client is given by the kernel: a server may come back to one.
-PORTS = range(15_000, 32_000)
+from tests.serving import Server, free_port
 
 
 def require_redis() -> None:
     """Skip the test if there is no Redis server; where it must be there, fail."""
     if not shutil.which("redis-server"):
         miss("redis-server is not installed")
-
-
-def lasting_port() -> int:
-    """A TCP port that nobody listens on, nor will by chance."""
-    while True:
-        port = random.choice(PORTS)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 class RedisServer(Server):
@@ -43,7 +28,7 @@ class RedisServer(Server):
 
     def __init__(self, *options: str, configuration: Path | None = None) -> None:
         require_redis()
-        port = lasting_port()
+        port = free_port()
         if configuration is None:
             command = [
                 "redis-server",

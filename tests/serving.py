@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import random
 import signal
 import socket
 import subprocess
@@ -22,6 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 APPS = ROOT / "tests" / "apps"
 CLIENTS = ROOT / "tests" / "clients"
 START_SECONDS = 20
+#: Below those that systems choose from for connections.
+PORTS = range(10_000, 32_000)
 STOP_SECONDS = 15
 
 
@@ -90,10 +93,12 @@ class Server:
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port that nobody listens on, and that no connection gets before a server does."""
+    while True:
+        port = random.choice(PORTS)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def settings_env(settings: Mapping[str, object]) -> dict[str, str]:

@@ -57,7 +57,15 @@ def test_also_builtin(kind: type[Exception], builtin: type[Exception]) -> None:
 
 def test_client_errors_are_apart() -> None:
     theirs = {kind.__name__ for kind in ERRORS if issubclass(kind, ClientError)}
-    assert theirs == {"ClientError", "LimitExceeded", "PacketError", "RequestRefused", "RuleBroken", "TransportMisused"}
+    assert theirs == {
+        "ClientError",
+        "LimitExceeded",
+        "PacketError",
+        "RequestRefused",
+        "RuleBroken",
+        "SubscriptionRefused",
+        "TransportMisused",
+    }
     assert not issubclass(Refused, ClientError)
     assert issubclass(PacketError, ClientError)
 

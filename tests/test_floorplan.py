@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "webpy_socketio"
 RANKS = {
     "errors": 0, "reasons": 0, "options": 0, "overflow": 0, "origin_rules": 0,
     "settings": 1, "logs": 1, "metrics": 1, "identifiers": 1, "extras": 1,
-    "hints": 2, "patches": 2, "descriptors": 2,
+    "hints": 2, "patches": 2, "descriptors": 2, "tokens": 2,
     "wire.packets": 10, "wire.messages": 10, "wire.proxy_protocol": 10, "wire.forwarded_elements": 10,
     "wire.values": 11, "wire.jsonp": 11,
     "wire.frames": 11, "wire.engine_v4": 12, "wire.engine_v3": 12,
@@ -57,7 +57,7 @@ RANKS = {
     "admission": 71,
     "wsgi": 72,
     "startup": 73, "listeners": 73, "certificates": 73, "crew": 73,
-    "doors": 74,
+    "doors": 74, "page_tokens": 74,
     "engineio": 75, "webpy": 75, "wsgi_app": 75,
     "handler": 76,
     "front": 77,

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from webpy_socketio import broadcast_channel
 from webpy_socketio.errors import Disconnected
 from webpy_socketio.events import Events
 from webpy_socketio.sockets import Socket
@@ -66,6 +67,22 @@ class Visit:
         """What an official client sends to come back: it takes every text at the end of an event for an offset."""
         texts = [event[-1] for event in self.events if len(event) > 1 and isinstance(event[-1], str)]
         return {"pid": self.pid, "offset": texts[-1]} if texts else {"pid": self.pid}
+
+
+def test_who_comes_back_needs_no_token() -> None:
+    """What was granted holds, and who the client is."""
+    world = World(subscriptions="closed", secrets=["a secret for the tests"])
+    visit = Visit(world)
+    token = world.server.node.services.tokens.make("/", "room", "alice", 1)
+    visit.client.emit("__subscribe__", "room", {"token": token})
+    [socket] = world.sockets
+    visit.client.close()
+    world.server.advance(5)
+    back = Visit(world, visit.known)
+    assert (socket.recovered, socket.channels, socket.user) == (True, ["room"], "alice")
+    with world.server:
+        broadcast_channel("still here", "room")
+        assert [event[1] for event in back.events] == ["still here"]
 
 
 @pytest.mark.parametrize("to_all", [False, True])

@@ -19,7 +19,7 @@ from webpy_socketio.errors import SettingsError
 from webpy_socketio.logs import MessageLog
 from webpy_socketio.options import check_log_format
 from webpy_socketio.origin_rules import OriginRule
-from webpy_socketio.settings import OPTIONS, Settings, load_settings
+from webpy_socketio.settings import HIDDEN, OPTIONS, Settings, load_settings
 from webpy_socketio.startup import read_settings
 
 FIELDS = [option.name for option in dataclasses.fields(Settings)]
@@ -175,7 +175,8 @@ def test_nothing_like_it_in_a_source(name: str) -> None:
 @pytest.mark.parametrize("name", FIELDS)
 def test_error_names_the_option_and_its_value(name: str) -> None:
     bad: Any = object()
-    with pytest.raises(SettingsError, match=rf"option {name} = {re.escape(repr(bad))}: ."):
+    shown = "(not shown)" if name in HIDDEN else repr(bad)
+    with pytest.raises(SettingsError, match=rf"option {name} = {re.escape(shown)}: ."):
         load_settings({name: bad})
     with pytest.raises(SettingsError, match=rf"option {name} = "):
         load_settings({}, {f"SOCKETIO_{name.upper()}": bad})
@@ -473,6 +474,39 @@ def test_bad_cookie(value: Any) -> None:
         load_settings({"cookie": value})
 
 
+@pytest.mark.parametrize("value", ["open", "closed", " closed "])
+def test_subscriptions(value: str) -> None:
+    assert read("subscriptions", value) == value.strip()
+
+
+@pytest.mark.parametrize("value", ["", "close", None, True, ["open"]])
+def test_bad_subscriptions(value: Any) -> None:
+    with pytest.raises(SettingsError):
+        load_settings({"subscriptions": value})
+
+
+NEW, OLD = "new" + "x" * 13, "old" + "x" * 13
+
+
+@pytest.mark.parametrize("value", [(NEW, OLD), [NEW, OLD], f"{NEW},{OLD}", f" {NEW} , {OLD},"])
+def test_secrets(value: Any) -> None:
+    assert read("secrets", value) == (NEW, OLD)
+
+
+@pytest.mark.parametrize("value", ["hush", [NEW, "hush"], f"{NEW},hush", [b"hush" * 4], 5, None, {"hush": 1}])
+def test_bad_secrets_are_not_shown(value: Any) -> None:
+    with pytest.raises(SettingsError, match="option secrets") as caught:
+        load_settings({"secrets": value})
+    assert "hush" not in str(caught.value)
+    assert NEW not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["secrets", "metrics_token", "redis_url"])
+def test_secrets_are_not_shown_with_the_settings(name: str) -> None:
+    assert name in HIDDEN
+    assert NEW not in repr(load_settings({name: NEW}))
+
+
 # The log format
 
 
@@ -577,6 +611,8 @@ def test_every_kind_of_option_is_tried() -> None:
         "log_format",
         "redis_key",
         "overflow",
+        "subscriptions",
+        "secrets",
         *PATHS,
         "fd",
     }

@@ -7,7 +7,9 @@ import re
 import pytest
 from mako.lookup import TemplateLookup
 
-from webpy_socketio import script_url, template_dir
+from webpy_socketio import script_url, template_dir, token_script
+from webpy_socketio.settings import load_settings
+from webpy_socketio.tokens import Tokens
 
 OWN = re.escape(script_url())
 CHANNELS = re.escape(script_url("channels.js"))
@@ -44,6 +46,16 @@ def test_path(filters: list[str]) -> None:
     first, second = render(''' args="path='/chat/socket.io', nonce='n'"''', filters)
     assert first.startswith('<script src="/chat/socket.io/socket.io.js?v=')
     assert second == '<script nonce="n">io.path = "/chat/socket.io";</script>'
+
+
+@pytest.mark.parametrize("filters", [["str"], ["h"]])
+def test_tokens(filters: list[str]) -> None:
+    tokens = Tokens(load_settings({"secrets": "a secret for the tests"}), lambda: 0)
+    token = tokens.make("/", "</script>", None, 60)
+    first, second = render(f""" args="tokens='{token}', nonce='n'\"""", filters)
+    assert first == token_script(token)
+    assert re.fullmatch(f'<script src="{OWN}" nonce="n"></script>', second)
+    assert len(render(' args="tokens=[]"')) == 1
 
 
 def test_nothing_can_break_out() -> None:

@@ -15,6 +15,7 @@ from .errors import (
     UnsendableValue,
 )
 from .events import EVENTS
+from .page_tokens import subscribe_token, token_script
 from .scripts import script_url, template_dir
 from .server import SocketIOServer
 from .shortcuts import (
@@ -85,6 +86,8 @@ __all__ = [
     "server_side_call",
     "server_side_emit",
     "socketio_urls",
+    "subscribe_token",
     "template_dir",
     "to",
+    "token_script",
 ]

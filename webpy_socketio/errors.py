@@ -12,6 +12,7 @@ SocketIOError
     ├── TransportMisused a legal packet in a place or direction that ends the connection
     ├── RequestRefused   an HTTP request that Engine.IO answers with an error code
     ├── LimitExceeded    more than a limit allows; names the limit
+    ├── SubscriptionRefused a client may not follow a channel, or names none; has the code of the answer
     ├── RuleBroken       a readable packet that Socket.IO does not allow at this point; ends the connection
     └── PacketError      a packet that cannot be read; ends the connection
 """
@@ -102,6 +103,17 @@ class LimitExceeded(ClientError):
     def __init__(self, limit: str, message: str) -> None:
         super().__init__(f"{limit}: {message}")
         self.limit = limit
+
+
+class SubscriptionRefused(ClientError):
+    """A client asked for a channel in a way that cannot be granted.
+
+    :param code: of the error that it is answered.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class RuleBroken(ClientError):

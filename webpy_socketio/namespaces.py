@@ -5,20 +5,22 @@ Everything here runs in a worker, one step of a client after the other, and may 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
 from .answers import FAILED, as_arguments, error_answer
 from .dispatch import Dispatch
-from .errors import AckTimeout, ClientError, Disconnected, LimitExceeded, Refused, UnsendableValue
+from .errors import AckTimeout, Disconnected, LimitExceeded, Refused, SubscriptionRefused, UnsendableValue
 from .handlers import Handler
 from .identifiers import is_private
 from .logs import address_of, as_text, logger, printable
 from .middleware import around_connection, around_packet
+from .options import OPEN
 from .reasons import LOGGED_OUT, SERVER_DISCONNECT
 from .services import Services
 from .sockets import Socket
+from .tokens import token_in
 from .wire.packets import SocketPacket, SocketType
 
 SUBSCRIBE = "__subscribe__"
@@ -121,8 +123,10 @@ class Namespace:
             was_asked = True
             return True
 
-        refusal = self._consent(socket, around_connection(middleware, socket, let_in), "a connection middleware")
-        return refusal or (None if was_asked else Refused())
+        verdict = self._consent(socket, around_connection(middleware, socket, let_in), "a connection middleware")
+        if isinstance(verdict, Refused):
+            return verdict
+        return None if was_asked else Refused()
 
     def _through_middleware(self, socket: Socket, name: Any, args: list[Any]) -> Any:
         middleware = self._events.packet_middleware.matching(self.name, socket.channels)
@@ -143,9 +147,10 @@ class Namespace:
     def _dispatch(self, socket: Socket, name: Any, args: list[Any]) -> Any:
         """Do what an event is for; return what acknowledges it."""
         if name in CHANNEL_EVENTS:
-            if name == SUBSCRIBE:
-                return self._change_channels(socket, "SUBSCRIBE", self._subscribe, args)
-            return self._change_channels(socket, "UNSUBSCRIBE", self._unsubscribe, args)
+            try:
+                return self._subscribe(socket, args) if name == SUBSCRIBE else self._unsubscribe(socket, args)
+            except SubscriptionRefused as refusal:
+                return error_answer(refusal.code, str(refusal))
         if self._is_logged and self._services.log.enabled:
             self._log_event(socket, name, args)
         return self._handlers.run(socket, name, args)
@@ -159,37 +164,38 @@ class Namespace:
 
     # Channels.
 
-    def _change_channels(self, socket: Socket, kind: str, change: Callable[[Socket, str], Any], args: list[Any]) -> Any:
-        try:
-            channel = self._channel_name(args)
-        except LimitExceeded as error:
-            self._services.counters.limited[error.limit] += 1
-            return error_answer("invalid_channel", str(error))
-        except ClientError as error:
-            return error_answer("invalid_channel", str(error))
-        self._log(socket, kind, channel)
-        return change(socket, channel)
-
-    def _subscribe(self, socket: Socket, channel: str) -> Any:
+    def _subscribe(self, socket: Socket, args: list[Any]) -> Any:
+        channel, token = self._channel_name(args[:1]), token_in(args[1:])
+        self._log(socket, "SUBSCRIBE", channel)
         most = self._services.settings.max_channels
         if most and channel not in socket.channels and socket.owner.followed >= most:
-            self._services.counters.limited["max_channels"] += 1
-            return error_answer("over_limit", f"max_channels: a client follows at most {most:,} channels")
+            raise self._beyond("max_channels", "over_limit", f"a client follows at most {most:,} channels")
+        if token is not None:
+            socket.user = self._services.tokens.check(token, self.name, channel, socket.user)
         if not socket.provisionally(channel):
             return True
-        refusal: Refused | None = Refused()  # whatever ends the handlers, only their consent grants it
+        answer: Any = None  # whatever ends the handlers, only their consent grants it
         try:
-            refusal = self._refusal(socket, self._events.on_subscribe.matching(self.name, (channel,)), channel)
+            answer = self._decision(socket, channel, token is not None)
         finally:
-            if refusal is not None:
+            if answer is not True:
                 socket.unsubscribe(channel)
-        if refusal is not None:
-            return error_answer("refused", refusal.message, refusal.data)
-        if channel in socket.channels:  # unless a handler ended the subscription again
+        if answer is True and channel in socket.channels:  # unless a handler ended the subscription again
             socket.subscribe(channel)
-        return True
+        return answer
 
-    def _unsubscribe(self, socket: Socket, channel: str) -> Any:
+    def _decision(self, socket: Socket, channel: str, has_token: bool) -> Any:
+        """Ask the handlers; return what the client is answered: True if it may follow the channel, else an error."""
+        is_granted = has_token or self._services.settings.subscriptions == OPEN
+        for verdict in self._verdicts(socket, self._events.on_subscribe.matching(self.name, (channel,)), channel):
+            if isinstance(verdict, Refused):
+                return error_answer("refused", verdict.message, verdict.data)
+            is_granted = is_granted or verdict
+        return True if is_granted else error_answer("token_required", "a token is needed to follow this channel")
+
+    def _unsubscribe(self, socket: Socket, args: list[Any]) -> Any:
+        channel = self._channel_name(args)
+        self._log(socket, "UNSUBSCRIBE", channel)
         if channel in socket.channels:
             socket.unsubscribe(channel)
             self._run(socket, self._events.on_unsubscribe.matching(self.name, (channel,)), channel)
@@ -198,12 +204,18 @@ class Namespace:
     def _channel_name(self, args: list[Any]) -> str:
         limit = self._services.settings.max_channel_length
         if len(args) != 1 or not isinstance(args[0], str) or not args[0]:
-            raise ClientError(f"a channel's name is a string of 1 to {limit} characters")
+            raise SubscriptionRefused("invalid_channel", f"a channel's name is a string of 1 to {limit} characters")
         if len(args[0]) > limit:
-            raise LimitExceeded("max_channel_length", f"a channel's name is a string of 1 to {limit} characters")
+            text = f"a channel's name is a string of 1 to {limit} characters"
+            raise self._beyond("max_channel_length", "invalid_channel", text)
         if is_private(args[0]):
-            raise ClientError("a session id is the name of a private channel")
+            raise SubscriptionRefused("invalid_channel", "a session id is the name of a private channel")
         return args[0]
+
+    def _beyond(self, limit: str, code: str, text: str) -> SubscriptionRefused:
+        """What a client is answered that goes beyond a limit; it is counted."""
+        self._services.counters.limited[limit] += 1
+        return SubscriptionRefused(code, f"{limit}: {text}")
 
     # Running handlers.
 
@@ -217,22 +229,27 @@ class Namespace:
 
     def _refusal(self, socket: Socket, handlers: Iterable[Handler], *args: Any) -> Refused | None:
         """Run handlers that may refuse; return the first refusal, after which no more are asked."""
+        return next((v for v in self._verdicts(socket, handlers, *args) if isinstance(v, Refused)), None)
+
+    def _verdicts(self, socket: Socket, handlers: Iterable[Handler], *args: Any) -> Iterator[Refused | bool]:
+        """Run handlers that may refuse, one for each step; see :meth:`_consent`."""
         for handler in handlers:
             call = partial(handler.function, socket.request, socket, socket.context, *args)
-            refusal = self._consent(socket, call, handler.where)
-            if refusal is not None:
-                return refusal
-        return None
+            yield self._consent(socket, call, handler.where)
 
-    def _consent(self, socket: Socket, call: Callable[[], Any], where: str) -> Refused | None:
-        """Call something that may refuse: by returning False, by raising Refused, or by failing."""
+    def _consent(self, socket: Socket, call: Callable[[], Any], where: str) -> Refused | bool:
+        """Call something that may refuse: by returning False, by raising Refused, or by failing.
+
+        If it does not, tell whether it consented in so many words, by returning True.
+        """
         try:
-            return Refused() if call() is False else None
+            answer = call()
         except Refused as refusal:
             return refusal
         except self._failures as error:
             self.report(socket, error, where)
             return Refused("the server could not decide this")
+        return Refused() if answer is False else answer is True
 
     # The message log.
 

@@ -25,6 +25,7 @@ from .recovery import Recovery
 from .runner import Runner, Scope
 from .services import Services
 from .settings import Settings
+from .tokens import Tokens
 from .web_sessions import WebSessions
 
 
@@ -54,6 +55,7 @@ class Node:
             desk,
             recovery,
             overflows,
+            Tokens(settings, runner.time),
             ending,
             web_sessions,
             self.hub.expel,

@@ -20,6 +20,10 @@ LOG_FORMATS = ("text", "json")
 #: Levels of lists and dicts: a little less than orjson can write back.
 DEEPEST = 240
 CLIENTS = ("1-2", "3-4")
+OPEN = "open"
+CLOSED = "closed"
+#: Characters of a secret, at least: of random ones, as many as nobody can try.
+SHORTEST_SECRET = 16
 #: Values of a cookie's attribute SameSite.
 SAMESITE = ("Lax", "Strict", "None")
 #: Headers in which proxies tell who their clients are.
@@ -152,6 +156,17 @@ def as_names(value: Any) -> tuple[str, ...]:
     if not isinstance(value, Iterable):
         raise ValueError("must be a list of names")
     return tuple(filter(None, (as_text(name).strip() for name in value)))
+
+
+def as_secrets(value: Any) -> tuple[str, ...]:
+    """Secrets, each long enough. What is wrong with one is told without showing it."""
+    names = as_names(value)
+    if any(len(name) < SHORTEST_SECRET for name in names):
+        raise ValueError(
+            f"a secret has at least {SHORTEST_SECRET} characters, random ones, and no comma; "
+            "python3 -c 'import secrets; print(secrets.token_urlsafe())' makes one"
+        )
+    return names
 
 
 def as_path(value: Any) -> str | None:

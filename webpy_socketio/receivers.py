@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Protocol
 
 from .acks import AckListener, PendingAcks
@@ -59,7 +59,7 @@ class Receiver:
     """
 
     __slots__ = (
-        "__weakref__", "_acks", "_held", "_services", "_spawned", "_subscriptions", "_web_session",
+        "__weakref__", "_acks", "_held", "_services", "_spawned", "_subscriptions", "_user", "_web_session",
         "admitted", "auth", "connected", "context", "first_number", "instances", "is_attached", "last_number", "link",
         "namespace", "owner", "pid", "reason", "recovered", "replayed_from", "request", "sid",
     )  # fmt: skip
@@ -96,6 +96,7 @@ class Receiver:
         #: See Recovery.
         self.replayed_from = 0
         self._services = services
+        self._user: Hashable = None
         self._web_session: str | None = None
         self._subscriptions = Subscriptions()
         self._acks: PendingAcks | None = None

@@ -55,3 +55,6 @@ class Runner(Protocol):
     def call(self, function: Callable[[], T]) -> T: ...
     def now(self) -> float:
         """Seconds on a clock that never goes back."""
+
+    def time(self) -> float:
+        """Seconds since 1970."""

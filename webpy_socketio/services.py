@@ -20,6 +20,7 @@ from .reasons import Reason
 from .recovery import Recovery
 from .runner import Runner
 from .settings import Settings
+from .tokens import Tokens
 from .web_sessions import WebSessions
 
 
@@ -39,6 +40,7 @@ class Services:
     #: None if clients cannot come back to a connection that broke.
     recovery: Recovery | None
     overflows: Overflows
+    tokens: Tokens
     #: Conversations that may still run handlers although their connection is over.
     ending: weakref.WeakSet[Conversation]
     web_sessions: WebSessions

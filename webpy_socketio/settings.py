@@ -15,9 +15,11 @@ from typing import Any
 from .errors import SettingsError
 from .options import (
     CLIENTS,
+    CLOSED,
     DEFAULT_LOG_FORMAT,
     FORWARDED_HEADERS,
     LOG_FORMATS,
+    OPEN,
     SAMESITE,
     TRANSPORTS,
     X_FORWARDED,
@@ -35,6 +37,7 @@ from .options import (
     as_resource,
     as_seconds,
     as_seconds_or_zero,
+    as_secrets,
     as_size,
     as_switch,
     as_text,
@@ -48,8 +51,9 @@ from .overflow import DISCONNECT, POLICIES
 PREFIX = "SOCKETIO_"
 
 
-def _option(default: Any, read: Callable[[Any], Any]) -> Any:
-    return field(default=default, metadata={"read": read})
+def _option(default: Any, read: Callable[[Any], Any], *, shown: bool = True) -> Any:
+    """An option. One that is not ``shown`` is in no message: it is nobody's business."""
+    return field(default=default, metadata={"read": read}, repr=shown)
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Settings:
     fd: int | None = _option(None, as_descriptor)
     #: Redis server by which several processes reach each other's clients: "redis://:password@host:6379", "rediss://"
     #: with TLS, "redis+sentinel://host:26379,host:26379/name", "redis+cluster://host:6379"; None for one process.
-    redis_url: str | None = _option(None, as_optional_text)
+    redis_url: str | None = _option(None, as_optional_text, shown=False)
     #: What the names of Redis' channels begin with: processes with different ones do not hear each other.
     redis_key: str = _option("socket.io", as_filled_text)
     #: Seconds within which Redis, and other processes that are asked something, have to answer.
@@ -143,6 +147,11 @@ class Settings:
     max_connections_per_address: int = _option(1_000, as_limit)
     #: Characters in the name of a channel that a client subscribes to, or of a namespace that exists by a pattern.
     max_channel_length: int = _option(200, as_count)
+    #: Which channels clients may follow: "open", all that ``on_subscribe`` does not refuse, or "closed", of those only
+    #: the ones that they have a token for, or for which a handler of ``on_subscribe`` returns True.
+    subscriptions: str = _option(OPEN, one_of((OPEN, CLOSED)))
+    #: Secrets that tokens for channels are signed with: the first makes new ones, all of them are good for a check.
+    secrets: tuple[str, ...] = _option((), as_secrets, shown=False)
     #: Whether a client whose connection broke may come back to it, with its session id, channels and context, and get
     #: what it missed. Events then carry one more argument, which official clients of before 4.6 show to the page.
     recovery: bool = _option(False, as_switch)
@@ -180,12 +189,13 @@ class Settings:
     #: Whether ``/<resource>/metrics`` has the numbers for Prometheus.
     metrics: bool = _option(False, as_switch)
     #: Who sends this as a bearer token may read the metrics; None: only who asks from the same machine, by no proxy.
-    metrics_token: str | None = _option(None, as_optional_text)
+    metrics_token: str | None = _option(None, as_optional_text, shown=False)
     #: Seconds that something may hold the event loop before the log says what it was; 0 never looks.
     max_blocking: float = _option(1.0, as_seconds_or_zero)
 
 
 OPTIONS: dict[str, Callable[[Any], Any]] = {f.name: f.metadata["read"] for f in dataclasses.fields(Settings)}
+HIDDEN = {f.name for f in dataclasses.fields(Settings) if not f.repr}
 
 
 def load_settings(keywords: Mapping[str, Any], *sources: Mapping[str, Any]) -> Settings:
@@ -218,4 +228,5 @@ def _read(name: str, value: Any) -> Any:
     try:
         return OPTIONS[name](value)
     except (TypeError, ValueError, OverflowError) as error:
-        raise SettingsError(f"option {name} = {value!r}: {error}") from None
+        shown = "(not shown)" if name in HIDDEN else repr(value)
+        raise SettingsError(f"option {name} = {shown}: {error}") from None

@@ -108,8 +108,7 @@ class Target:
 
 def select(namespace: str, channels: Sequence[str], excluding: str | Iterable[str], local: bool) -> Selection:
     """Return who is meant. Raises EventError for what cannot be the name of a namespace or of a channel."""
-    if not isinstance(namespace, str) or not namespace.startswith("/"):
-        raise EventError(f"namespace={namespace!r} is not a namespace; one starts with a slash, like '/admin'")
+    check_namespace(namespace)
     if not isinstance(excluding, Iterable):
         raise EventError(f"excluding={excluding!r} names neither a channel nor a session id, nor several of them")
     excluded = (excluding,) if isinstance(excluding, str) else tuple(excluding)
@@ -117,6 +116,12 @@ def select(namespace: str, channels: Sequence[str], excluding: str | Iterable[st
         if not isinstance(name, str) or not name:
             raise EventError(f"a channel or session id is a text, not {name!r}; several are separate arguments")
     return Selection(namespace, tuple(channels), excluded, local)
+
+
+def check_namespace(namespace: str) -> None:
+    """Raise EventError for what cannot be the name of a namespace."""
+    if not isinstance(namespace, str) or not namespace.startswith("/"):
+        raise EventError(f"namespace={namespace!r} is not a namespace; one starts with a slash, like '/admin'")
 
 
 def check_event_name(event: str) -> None:

@@ -17,6 +17,7 @@ once, one after the other, and time stands still until :meth:`TestServer.advance
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -70,6 +71,7 @@ class TestServer:
 
     def __init__(self, events: Events = EVENTS, **settings: Any) -> None:
         self._time = 0.0
+        self._began = time.time()
         self._jobs: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._running = False
         self._before: Node | None = None
@@ -106,6 +108,10 @@ class TestServer:
     def now(self) -> float:
         """Seconds since the server was made."""
         return self._time
+
+    def time(self) -> float:
+        """Seconds since 1970, as if the time that tests let pass had passed."""
+        return self._began + self._time
 
     def start(self, job: Callable[..., object], *args: Any) -> None:
         """Run a job at once, or after the one that is running."""
@@ -198,9 +204,10 @@ class TestClient:
         self._put(SocketPacket(SocketType.EVENT, namespace, [event, *args], ack_id))
         return self._answers.pop(ack_id, None)
 
-    def subscribe(self, channel: str, namespace: str = "/") -> bool:
-        """Subscribe to a channel; tells whether that was granted."""
-        return self.call("__subscribe__", channel, namespace=namespace) == [True]
+    def subscribe(self, channel: str, namespace: str = "/", token: str | None = None) -> bool:
+        """Subscribe to a channel, with a token or without; tells whether that was granted."""
+        options = [] if token is None else [{"token": token}]
+        return self.call("__subscribe__", channel, *options, namespace=namespace) == [True]
 
     def unsubscribe(self, channel: str, namespace: str = "/") -> None:
         """End a subscription."""

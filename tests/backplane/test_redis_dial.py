@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.redis_servers import RedisServer, lasting_port
-from tests.serving import wait_for
+from tests.redis_servers import RedisServer
+from tests.serving import free_port, wait_for
 from webpy_socketio.backplane.redis_dial import TROUBLE, Dial
 from webpy_socketio.errors import SettingsError
 
@@ -64,7 +64,7 @@ def test_tls(start: Any, tmp_path: Path) -> None:
     files = {"cert": certificate.cert_chain_pems[0], "key": certificate.private_key_pem, "ca-cert": authority.cert_pem}
     for name, blob in files.items():
         blob.write_to_path(tmp_path / name)
-    port = lasting_port()
+    port = free_port()
     options = [part for name in files for part in (f"--tls-{name}-file", str(tmp_path / name))]
     start("--tls-port", str(port), "--tls-auth-clients", "no", *options)
     check(f"rediss://localhost:{port}?ssl_ca_certs={tmp_path / 'ca-cert'}")
@@ -90,7 +90,7 @@ def test_a_cluster(start: Any, tmp_path: Path) -> None:
         "--cluster-enabled",
         "yes",
         "--cluster-port",
-        str(lasting_port()),
+        str(free_port()),
         "--cluster-config-file",
         str(tmp_path / "nodes.conf"),
     )

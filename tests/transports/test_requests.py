@@ -48,6 +48,7 @@ class World:
         self.asked: list[tuple[str, str, bytes | None]] = []
         self.logged: list[tuple[str, int]] = []
         self.taken_back: list[bytes] = []
+        self.handed_over: list[bytes] = []
         self.failures: list[str] = []
         #: Answers the requests of sessions; at once or by a function.
         self.door: Callable[[dict[str, Any]], Any] = lambda environ: lambda: answer(environ["wsgi.input"].read())
@@ -71,6 +72,13 @@ class World:
         assert environ[KEY] is connection
         self.asked.append((environ["method"], "app", None))
         return self.application(environ, connection)
+
+    def owner_of(self, head: bytes) -> str | None:
+        return "another" if b"sid=another" in head else None
+
+    def hand_over(self, owner: str, raw: _socket.socket, address: Any, early: bytes) -> None:
+        self.handed_over.append(early)
+        raw.close()
 
     def take_back(self, raw: _socket.socket, address: Any, early: bytes) -> None:
         self.taken_back.append(early)
@@ -171,6 +179,16 @@ def test_everything_else_goes_to_the_http_server_as_it_came(world: World, data: 
     world.send(data)
     assert world.taken_back == [data]
     assert world.asked == []
+
+
+def test_a_request_for_another_worker_goes_there_as_it_came(world: World) -> None:
+    data = get(f"{SID[:-1]}another") + b"more"
+    world.send(data)
+    assert world.handed_over == [data]
+    assert world.asked == []
+    for _ in range(3):
+        world.pass_time(KEEP_ALIVE)  # the connection is nobody's to look after here
+    assert world.handed_over == [data]
 
 
 def test_a_page_on_a_connection_that_has_carried_polls(world: World) -> None:

@@ -69,6 +69,7 @@ class Workers:
         #: How many jobs are still to be started in this turn of the loop.
         self._due = 0
         self.now = time.monotonic
+        self.time = time.time
 
     def start(self, job: Callable[..., object], *args: Any) -> None:
         """Run a job in a worker, after the callbacks of this turn of the loop."""
