@@ -16,9 +16,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from urllib.request import urlopen
 
 HERE = Path(__file__).resolve().parent
 RECIPE = HERE.parent / "nginx" / "cluster.conf"
@@ -61,12 +62,13 @@ def main() -> int:
                 "SOCKETIO_PORT": str(chat_port),
                 "SOCKETIO_REDIS_URL": f"unix://{directory}/redis.sock",
                 "SOCKETIO_TRUSTED_PROXIES": "127.0.0.1",
+                "SOCKETIO_HEALTH": "true",
             }
             programs.append(stack.enter_context(running([sys.executable, str(HERE / "main_app.py")], **env)))
         for program, chat_port in zip(programs[1:], chat_ports, strict=True):
-            wait_for(chat_port, program)
+            wait_for(lambda chat_port=chat_port: is_ready(chat_port), program)
         programs.append(stack.enter_context(running(nginx(directory, port, chat_ports))))
-        wait_for(port, programs[-1])
+        wait_for(lambda: is_open(port), programs[-1])
         sys.stderr.write(f"The chat is at http://127.0.0.1:{port}/; Ctrl-C ends it.\n")
         while all(program.poll() is None for program in programs):
             time.sleep(0.2)
@@ -122,14 +124,28 @@ def running(command: list[str], **env: str) -> Iterator[subprocess.Popen[bytes]]
             program.wait()
 
 
-def wait_for(port: int, program: subprocess.Popen[bytes]) -> None:
-    """Wait until a program listens."""
+def wait_for(condition: Callable[[], bool], program: subprocess.Popen[bytes]) -> None:
+    """Wait until a program does what it is there for."""
     until = time.monotonic() + PATIENCE
     while program.poll() is None and time.monotonic() < until:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        if condition():
             return
         time.sleep(0.05)
-    raise SystemExit(f"{program.args[0]} does not listen on port {port}")
+    raise SystemExit(f"{program.args} did not start")
+
+
+def is_open(port: int) -> bool:
+    """Whether somebody listens."""
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+def is_ready(port: int) -> bool:
+    """Whether a process of the chat hears the other one, too."""
+    with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/socket.io/health", timeout=1):
+        return True
+    return False
 
 
 if __name__ == "__main__":

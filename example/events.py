@@ -22,7 +22,10 @@ from webpy_socketio import (
     on_event,
     on_finish,
     on_message,
+    on_server_side_event,
     on_subscribe,
+    server_side_emit,
+    to,
 )
 
 LOBBY = "lobby"
@@ -109,8 +112,24 @@ def leave_seat(socket: Any, context: dict[str, Any]) -> Seat | None:
 
 
 def announce_people(socket: Any, room: models.Room) -> None:
-    """Tell all others who is in a room now; the one who came or went learns it from the answer."""
-    socket.broadcast_channel({"action": "people", "room": room.id, "people": people.names(room.id)}, LOBBY)
+    """Tell all others who is in a room now; the one who came or went learns it from the answer.
+
+    Each process tells its own clients what it finds itself. What another found could arrive late, and would be the last
+    word on who is there.
+    """
+    socket.to(LOBBY, local=True).send(people_message(room.id))
+    server_side_emit("people", room.id)
+
+
+@on_server_side_event("people")
+def announce_people_here(room_id: int) -> None:
+    """In another process somebody came or went."""
+    to(LOBBY, local=True).send(people_message(room_id))
+
+
+def people_message(room_id: int) -> dict[str, Any]:
+    """Who is in a room now, for the pages."""
+    return {"action": "people", "room": room_id, "people": people.names(room_id)}
 
 
 def announce(text: str, room: models.Room | None) -> None:

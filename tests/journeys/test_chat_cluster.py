@@ -91,6 +91,7 @@ def test_two_processes_are_one_chat(chat: Server, database: Path) -> None:
     persons.pop().leave()
     for person in persons:
         wait_for(lambda person=person: person.people() == sorted(names[:-1]), 10)
+    for person in persons:
         person.leave()
 
 
