@@ -1,4 +1,5 @@
 # make chat   installs into a virtual environment and starts the example at http://127.0.0.1:8000
+# make cluster   the same on two processes behind nginx, with a Redis; needs nginx and redis-server
 # make test   installs what the tests need and runs them all, with the checkers
 # make faults   mistreats the server for longer than the tests do; FAULTS_SEED=... tries the same again
 # make benchmark OPTIONS="--full"   compares with other servers, see benchmarks/README.rst
@@ -9,10 +10,13 @@ VENV ?= .venv
 PYTHONS ?= python3.10 python3.11 python3.12 python3.13
 BIN = $(VENV)/bin
 
-.PHONY: chat test check pythons faults benchmark clean
+.PHONY: chat cluster test check pythons faults benchmark clean
 
 chat: $(VENV)/installed
 	$(BIN)/python example/main_app.py
+
+cluster: $(VENV)/ready-for-redis
+	$(BIN)/python example/cluster.py
 
 # Those in a browser run beside the others: both wait a lot.
 test: $(VENV)/ready-to-test tests/clients/node_modules check
@@ -48,6 +52,10 @@ $(BIN)/python:
 
 $(VENV)/installed: $(BIN)/python setup.py
 	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/ready-for-redis: $(VENV)/installed setup.py
+	$(BIN)/python -m pip install --quiet --editable ".[redis]"
 	touch $@
 
 $(VENV)/ready-to-test: $(VENV)/installed setup.py

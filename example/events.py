@@ -22,7 +22,10 @@ from webpy_socketio import (
     on_event,
     on_finish,
     on_message,
+    on_server_side_event,
     on_subscribe,
+    server_side_emit,
+    to,
 )
 
 LOBBY = "lobby"
@@ -51,9 +54,9 @@ def join(request: Any, socket: Any, context: dict[str, Any], room_id: object, na
         room = models.find_room(room_id)
         if room is None or not isinstance(token, str) or len(token) not in TOKEN_LENGTHS:
             raise Refused("This room cannot be joined like that. Please reload the page.")
-        seat = Seat(room, models.clean_name(name), token)
+        name = models.clean_name(name)
         leave_seat(socket, context)
-        people.sit(seat)
+        seat = people.sit(room, name, token)
     context["seat"] = seat
     socket.subscribe(room.channel)  # before the messages are read, so that none can be missed
     announce_people(socket, room)
@@ -109,8 +112,24 @@ def leave_seat(socket: Any, context: dict[str, Any]) -> Seat | None:
 
 
 def announce_people(socket: Any, room: models.Room) -> None:
-    """Tell all others who is in a room now; the one who came or went learns it from the answer."""
-    socket.broadcast_channel({"action": "people", "room": room.id, "people": people.names(room.id)}, LOBBY)
+    """Tell all others who is in a room now; the one who came or went learns it from the answer.
+
+    Each process tells its own clients what it finds itself. What another found could arrive late, and would be the last
+    word on who is there.
+    """
+    socket.to(LOBBY, local=True).send(people_message(room.id))
+    server_side_emit("people", room.id)
+
+
+@on_server_side_event("people")
+def announce_people_here(room_id: int) -> None:
+    """In another process somebody came or went."""
+    to(LOBBY, local=True).send(people_message(room_id))
+
+
+def people_message(room_id: int) -> dict[str, Any]:
+    """Who is in a room now, for the pages."""
+    return {"action": "people", "room": room_id, "people": people.names(room_id)}
 
 
 def announce(text: str, room: models.Room | None) -> None:

@@ -167,6 +167,7 @@ def not_found() -> web.HTTPError:
 
 pages.notfound = not_found
 models.create_tables()
+people.forget_lost()
 
 if __name__ == "__main__":
     SocketIOServer(None, application).serve_forever()

@@ -1,8 +1,9 @@
-"""What the chat remembers, in one SQLite file: rooms, messages, and the sessions of web.py."""
+"""What the chat remembers, in one SQLite file: rooms, messages, who is where, and the sessions of web.py."""
 
 from __future__ import annotations
 
 import sqlite3
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
@@ -14,6 +15,10 @@ SCHEMA = """
     CREATE TABLE IF NOT EXISTS messages (
         id INTEGER PRIMARY KEY, room_id INTEGER NOT NULL REFERENCES rooms (id),
         name TEXT NOT NULL, text TEXT NOT NULL, time TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS seats (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, room_id INTEGER NOT NULL REFERENCES rooms (id), token TEXT NOT NULL,
+        name TEXT NOT NULL, key TEXT NOT NULL, process INTEGER NOT NULL,
+        UNIQUE (room_id, token), UNIQUE (room_id, key));
     CREATE INDEX IF NOT EXISTS messages_of_room ON messages (room_id, id);
     CREATE TABLE IF NOT EXISTS sessions (session_id CHAR(128) PRIMARY KEY, atime DATETIME NOT NULL, data TEXT)
 """  # the sessions as web.py's DBStore wants them
@@ -52,7 +57,8 @@ def create_tables() -> None:
     for statement in SCHEMA.split(";"):
         database.query(statement)
     if not all_rooms():
-        add_room(FIRST_ROOM)
+        with suppress(InputError):  # another process was faster
+            add_room(FIRST_ROOM)
 
 
 def now() -> str:

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "webpy_socketio"
 
 RANKS = {
     "errors": 0, "reasons": 0, "options": 0, "overflow": 0, "origin_rules": 0,
-    "settings": 1, "logs": 1, "metrics": 1, "identifiers": 1,
+    "settings": 1, "logs": 1, "metrics": 1, "identifiers": 1, "extras": 1,
     "hints": 2, "patches": 2, "descriptors": 2, "tokens": 2,
     "wire.packets": 10, "wire.messages": 10, "wire.proxy_protocol": 10, "wire.forwarded_elements": 10,
     "wire.values": 11, "wire.jsonp": 11,
@@ -31,7 +31,7 @@ RANKS = {
     "backplane.contract": 40,
     "backplane.memory": 41, "backplane.redis_values": 41, "backplane.redis_dial": 41, "backplane.handshakes": 41,
     "backplane.redis_wire": 42, "backplane.redis_publisher": 42, "backplane.redis_subscriber": 42,
-    "backplane.redis_bus": 43,
+    "backplane.redis_bus": 43, "backplane.redis_post": 43,
     "backplane.inquiries": 44, "backplane.respondent": 44,
     "backplane.redis": 45,
     "services": 45,
@@ -44,7 +44,7 @@ RANKS = {
     "hub": 52,
     "goodbyes": 53,
     "node": 54,
-    "shortcuts": 55,
+    "shortcuts": 55, "emitter": 55,
     "collector": 56,
     "transports.probe": 60, "transports.bodies": 60,
     "transports.streams": 60, "transports.workers": 60, "transports.http": 60,

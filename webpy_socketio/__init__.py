@@ -2,6 +2,7 @@
 
 from .class_namespaces import make_on_namespace
 from .collector import metrics_collector
+from .emitter import Emitter
 from .errors import (
     AckTimeout,
     Disconnected,
@@ -50,6 +51,7 @@ packet_middleware = EVENTS.packet_middleware
 __all__ = [
     "AckTimeout",
     "Disconnected",
+    "Emitter",
     "EventError",
     "LimitExceeded",
     "NoSocket",

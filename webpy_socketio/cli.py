@@ -1,23 +1,27 @@
-"""The command line: ``python -m webpy_socketio serve MODULE:APP`` and ``... doctor URL``.
+"""The command line: ``python -m webpy_socketio serve MODULE:APP``, ``... emit VALUE`` and ``... doctor URL``.
 
-Exit statuses: 0 when all went well, 1 for what is wrong with the application, its settings or a deployment, 2 for
-arguments that cannot be.
+Exit statuses: 0 when all went well, 1 for what is wrong with the application, its settings, Redis or a deployment, 2
+for arguments that cannot be.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from .doctor.examination import examine
 from .doctor.site import Site
-from .errors import SettingsError
+from .emitter import Emitter
+from .errors import EventError, PacketError, SettingsError, UnsendableValue
 from .processes import start_again
 from .reloading import serve_reloading
 from .serving import serve
 from .settings import load_settings
 from .startup import is_patched
+from .wire.values import decode_value
 
 #: Settings that have an option of their own.
 PLACES = {
@@ -36,11 +40,13 @@ def main(arguments: Sequence[str]) -> int:
     """Do what the arguments say, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m webpy_socketio", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    serving, examining = _add_serve(commands), _add_doctor(commands)
+    serving, emitting, examining = _add_serve(commands), _add_emit(commands), _add_doctor(commands)
     options = parser.parse_args(arguments)
     try:
         if options.command == "serve":
             return _serve(serving, options)
+        if options.command == "emit":
+            return _emit(emitting, options)
         return _examine(examining, options)
     except SettingsError as error:
         sys.stderr.write(f"webpy_socketio: {error}\n")
@@ -57,6 +63,21 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any other setting")
     parser.add_argument("--access-log", action="store_true", help="write each request for a page to standard error")
     parser.add_argument("--reload", action="store_true", help="start anew when a .py file changes; for development")
+    return parser
+
+
+def _add_emit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    parser = commands.add_parser("emit", help="send to the clients of all processes at a Redis", allow_abbrev=False)
+    parser.add_argument("values", nargs="*", metavar="VALUE", help="the event's arguments: JSON, or else text")
+    parser.add_argument("--url", default=os.environ.get("SOCKETIO_REDIS_URL"), help="where Redis is (redis_url)")
+    parser.add_argument(
+        "--key", default=os.environ.get("SOCKETIO_REDIS_KEY", "socket.io"), help="redis_key (socket.io)"
+    )
+    parser.add_argument(
+        "--channel", action="append", default=[], metavar="C", help="to its subscribers only; may be repeated"
+    )
+    parser.add_argument("--namespace", default="/", metavar="N", help="the namespace (/)")
+    parser.add_argument("--event", metavar="E", help="the event's name (message)")
     return parser
 
 
@@ -96,6 +117,31 @@ def _settings(parser: argparse.ArgumentParser, options: argparse.Namespace) -> d
         settings[name] = value
     load_settings(settings)
     return settings
+
+
+def _emit(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    if options.url is None:
+        parser.error("say where Redis is: --url redis://127.0.0.1:6379, or SOCKETIO_REDIS_URL in the environment")
+    if options.event is None and not options.values:
+        parser.error("say what to send: a VALUE, or --event if it has no arguments")
+    emitter = Emitter(options.url, key=options.key)
+    try:
+        target = emitter.to(*options.channel, namespace=options.namespace)
+        target.emit("message" if options.event is None else options.event, *map(_value, options.values))
+    except (EventError, UnsendableValue) as error:
+        parser.error(str(error))
+    except emitter.trouble as error:
+        sys.stderr.write(f"webpy_socketio: Redis cannot be told: {error}\n")
+        return 1
+    return 0
+
+
+def _value(text: str) -> Any:
+    """What an argument stands for."""
+    try:
+        return decode_value(text)
+    except PacketError:
+        return text
 
 
 def _examine(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:

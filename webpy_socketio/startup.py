@@ -14,6 +14,7 @@ from .backplane.memory import MemoryBackplane
 from .descriptors import make_room
 from .errors import SettingsError
 from .events import EVENTS
+from .extras import import_for_redis
 from .hub import Hub
 from .logs import log_to_stderr, logger
 from .node import Node
@@ -100,14 +101,7 @@ def make_backplane(settings: Settings, runner: Runner) -> Backplane:
             "redis_url needs gevent's patches, or waiting for Redis would hold everybody up: "
             "let the main module begin with 'from gevent import monkey; monkey.patch_all()'"
         )
-    try:
-        module = importlib.import_module("webpy_socketio.backplane.redis")
-    except ModuleNotFoundError as error:
-        if error.name not in ("redis", "msgpack"):
-            raise
-        raise SettingsError(
-            f'redis_url needs {error.name}, which is not installed: pip install "webpy-socketio[redis]"'
-        ) from None
+    module = import_for_redis("webpy_socketio.backplane.redis", "redis_url")
     backplane: Backplane = module.RedisBackplane(settings, settings.redis_url, EVENTS, runner)
     return backplane
 

@@ -78,8 +78,12 @@ class Dial:
         """Return how many connections are subscribed to a channel by its name. Raises what TROUBLE has."""
         return sum(number for _, number in self._dialled().pubsub_numsub(channel))
 
+    def publish(self, channel: bytes, payload: bytes) -> None:
+        """Publish a message, and wait until Redis has it. Raises what TROUBLE has."""
+        self._dialled().publish(channel, payload)
+
     def close(self) -> None:
-        """Close what :meth:`count` has used."""
+        """Close what :meth:`count` and :meth:`publish` have used."""
         if self._client is not None:
             self._client.close()
             self._client = None

@@ -165,9 +165,11 @@ class Request(NamedTuple):
     fields: Message
 
 
-def encode_request(kind: int, uid: str, request_id: str | None = None, **fields: Any) -> bytes:
-    """Encode a request. Raises UnsendableValue for values that JSON has no form for."""
-    head: Message = {"uid": uid} if request_id is None else {"uid": uid, "requestId": request_id}
+def encode_request(kind: int, uid: str | None, request_id: str | None = None, **fields: Any) -> bytes:
+    """Encode a request; what wants no answer may come from nobody. Raises UnsendableValue, for binary values too."""
+    head: Message = {} if uid is None else {"uid": uid}
+    if request_id is not None:
+        head["requestId"] = request_id
     return encode_text({**head, "type": kind, **fields})
 
 
