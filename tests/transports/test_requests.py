@@ -84,9 +84,6 @@ class World:
         self.taken_back.append(early)
         raw.close()
 
-    def owner_of(self, data: bytes) -> None:
-        """There is no other worker."""
-
     def log_answer(self, request: Request, environ: dict[str, Any], status: str, size: int) -> None:
         self.logged.append((status, size))
 
