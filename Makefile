@@ -18,17 +18,18 @@ chat: $(VENV)/installed
 cluster: $(VENV)/ready-for-redis
 	$(BIN)/python example/cluster.py
 
-# Those in a browser run beside the others: both wait a lot.
+# Two halves run beside each other: both wait a lot.
+HALF = tests/browser tests/doctor tests/faults tests/nginx
 test: $(VENV)/ready-to-test tests/clients/node_modules check
 ifdef TESTS
 	$(BIN)/python -m pytest $(TESTS)
 else
 	@log=$$(mktemp); \
-	$(BIN)/python -m pytest tests/browser >$$log 2>&1 & browser=$$!; \
-	$(BIN)/python -m pytest --ignore tests/browser tests; others=$$?; \
-	wait $$browser; browser=$$?; \
+	$(BIN)/python -m pytest $(HALF) >$$log 2>&1 & half=$$!; \
+	$(BIN)/python -m pytest $(HALF:%=--ignore %) tests; rest=$$?; \
+	wait $$half; half=$$?; \
 	cat $$log; rm $$log; \
-	test $$others -eq 0 -a $$browser -eq 0
+	test $$half -eq 0 -a $$rest -eq 0
 endif
 
 check: $(VENV)/ready-to-test

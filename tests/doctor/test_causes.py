@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -55,7 +56,7 @@ def test_a_good_deployment_is_well(quick: Server, nginx: StartNginx) -> None:
     report = Report(nginx(quick.port))
     assert report.causes == [], report.text
     assert report.text.endswith("All is well.\n")
-    assert "with 2 heartbeats" in report.text
+    assert re.search(r"with \d heartbeats?", report.text)
     assert "BAD" not in report.text and "--" not in report.text
 
 

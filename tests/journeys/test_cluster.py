@@ -12,6 +12,9 @@ from tests.clusters import Client, Cluster, collect, do
 from tests.redis_servers import RedisServer
 from tests.serving import wait_for
 
+#: python-socketio's client may be told something while it closes, which it does not expect.
+pytestmark = pytest.mark.filterwarnings(r"ignore:Exception in thread .*\(_handle_eio_message\)")
+
 PROCESSES = ("one", "two", "node")
 OURS = ("one", "two")
 #: What Node's clients get for a date, undefined, a typed array and a fraction.

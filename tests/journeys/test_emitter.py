@@ -22,6 +22,9 @@ from tests.redis_servers import RedisServer
 from tests.serving import free_port, wait_for
 from webpy_socketio import Emitter, EventError, SettingsError, UnsendableValue
 
+#: python-socketio's client may be told something while it closes, which it does not expect.
+pytestmark = pytest.mark.filterwarnings(r"ignore:Exception in thread .*\(_handle_eio_message\)")
+
 PROCESSES = ("ours", "node")
 
 

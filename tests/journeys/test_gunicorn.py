@@ -29,7 +29,7 @@ from tests.raw import RawClient, get
 from tests.serving import APPS, CLIENTS, Server, free_port, wait_for
 
 #: Gunicorn's own worker looks once a second whether it has to end.
-QUICKLY = {PLAIN: 4.0, OURS: 2.0}
+QUICKLY = {PLAIN: 8.0, OURS: 5.0}
 UPGRADE = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")  # fmt: skip
 WEBSOCKET = "/socket.io/?EIO=4&transport=websocket"
