@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.conformance.wire import Answer
 
-PATIENCE = 5.0
+PATIENCE = 15.0
 
 
 class RawClient:

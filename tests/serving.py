@@ -25,6 +25,8 @@ CLIENTS = ROOT / "tests" / "clients"
 START_SECONDS = 20
 #: Below those that systems choose from for connections.
 PORTS = range(10_000, 32_000)
+#: Not the common one, which tests set to the same beginning in all processes.
+CHANCE = random.SystemRandom()
 STOP_SECONDS = 15
 
 
@@ -95,7 +97,7 @@ class Server:
 def free_port() -> int:
     """A TCP port that nobody listens on, and that no connection gets before a server does."""
     while True:
-        port = random.choice(PORTS)
+        port = CHANCE.choice(PORTS)
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
             return port
@@ -186,7 +188,7 @@ class ServerHere:
         assert not self._thread.is_alive(), "the server does not stop"
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 5) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = 20) -> Any:
     """Return what the condition gives, as soon as that is true."""
     deadline = time.monotonic() + seconds
     while not (result := condition()):

@@ -17,7 +17,7 @@ from tests.conformance.targets import require_node, start_server
 from tests.serving import CLIENTS, Server
 
 TRANSPORTS = {"polling": "polling", "websocket": "websocket", "upgrade": "polling,websocket"}
-PATIENCE = 5
+PATIENCE = 15
 LONG = 300_000
 BYTES = bytes([0, 1, 2, 254, 255])
 HEX = BYTES.hex()

@@ -25,7 +25,7 @@ from websockets.sync.client import ClientConnection, connect
 
 RS = "\x1e"
 PATH = "/socket.io/"
-PATIENCE = 5.0
+PATIENCE = 15.0
 FAREWELLS = ("1", "6", f"6{RS}1")
 UPGRADE_HEADERS = {
     "Connection": "Upgrade",

@@ -20,7 +20,7 @@ from tests.conformance.targets import require_node
 from tests.conformance.wire import PollingClient, WebSocketClient
 from tests.serving import CLIENTS, Server, serve
 
-PATIENCE = 5
+PATIENCE = 15
 
 
 @pytest.fixture(scope="module")
