@@ -31,7 +31,7 @@ NOT_IDLE = -1
 HAS_SID = re.compile(r"(?:^|&)sid=[^&]")
 CLOSE = ("Connection", "close")
 #: The answer to who does not finish the head of a request.
-TOO_SLOW = render("408 Request Timeout", [("Content-Length", "14")], b"header_timeout", close=True)
+TOO_SLOW = "408 Request Timeout", [("Content-Length", "14")], b"header_timeout"
 
 
 class HttpConnection:
@@ -186,7 +186,7 @@ class HttpConnection:
             if self._buffer:
                 self._service.hub.counters.limited["header_timeout"] += 1
                 with contextlib.suppress(OSError):
-                    self._stream.send(TOO_SLOW)
+                    self._stream.send(render(*TOO_SLOW, close=True))
             self.close()
         elif served == 0:
             self._look_again()
