@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-import weakref
 from collections.abc import Callable
 
 from .engine.session import Session
@@ -71,10 +70,4 @@ class Goodbyes:
 
     def _later(self, seconds: float, step: Callable[[Session], None], session: Session) -> None:
         """Go a step further in some seconds, with a session that is there then."""
-
-        def go_on(reference: weakref.ref[Session], now: float) -> None:
-            session = reference()
-            if session is not None:
-                step(session)
-
-        self._hub.deadlines.add(self._hub.runner.now() + seconds, go_on, weakref.ref(session))
+        self._hub.deadlines.add_weakly(self._hub.runner.now() + seconds, step, session)

@@ -203,13 +203,7 @@ class Hub:
             self.close(session, reason)
             return
         session.is_refused = True
-
-        def insist(reference: weakref.ref[Session], now: float) -> None:
-            late = reference()
-            if late is not None:
-                self.close(late, reason)
-
-        self.deadlines.add(self.runner.now() + self.settings.upgrade_timeout, insist, weakref.ref(session))
+        self.deadlines.add_weakly(self.runner.now() + self.settings.upgrade_timeout, self.close, session, reason)
 
     def end(self, session: Session, reason: Reason) -> None:
         """End a session now. Nothing happens if it has ended."""

@@ -37,7 +37,7 @@ class Deadlines:
     def add_weakly(self, when: float, method: Callable[..., object], owner: object, *args: Any) -> None:
         """Have ``method(owner, *args)`` called at ``when``, unless the owner, which is not kept alive, is gone by then.
 
-        :param method: as its class has it, not bound to the owner.
+        :param method: as the owner's class has it, or of whoever deals with the owner; not bound to the owner itself.
         """
         self.add(when, _call_if_alive, (method, weakref.ref(owner), args))
 
