@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from .errors import SettingsError
+from .extras import import_for
 from .hub import Hub
 from .metrics import Counters
 from .services import Services
@@ -47,14 +47,6 @@ TOTALS = {
 }
 
 
-def import_prometheus() -> Any:
-    """Return Prometheus' client library. Raises SettingsError if it is not installed."""
-    try:
-        return importlib.import_module("prometheus_client")
-    except ModuleNotFoundError:
-        raise SettingsError('metrics need prometheus-client: pip install "webpy-socketio[metrics]"') from None
-
-
 class Collector:
     """What a registry of Prometheus' client library asks for numbers.
 
@@ -62,7 +54,7 @@ class Collector:
     """
 
     def __init__(self, find: Callable[[], tuple[Hub, Services | None] | None]) -> None:
-        import_prometheus()
+        import_for("metrics", "prometheus_client", "metrics")
         core = importlib.import_module("prometheus_client.core")
         self._gauge, self._counter = core.GaugeMetricFamily, core.CounterMetricFamily
         self._find = find

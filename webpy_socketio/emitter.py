@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from .envelope import Envelope, Selection
 from .errors import SettingsError
-from .extras import import_for_redis
+from .extras import import_for
 from .targets import check_channels, check_event_name, check_names, select
 
 
@@ -81,7 +81,7 @@ class Emitter:
     def __init__(self, url: str, *, key: str = "socket.io") -> None:
         if not isinstance(key, str) or not key:
             raise SettingsError(f"key={key!r} is no text that names of channels could begin with, like 'socket.io'")
-        self._post: _Post = import_for_redis("webpy_socketio.backplane.redis_post", "Emitter").Post(url, key)
+        self._post: _Post = import_for("redis", "webpy_socketio.backplane.redis_post", "Emitter").Post(url, key)
 
     @property
     def trouble(self) -> tuple[type[Exception], ...]:

@@ -7,9 +7,12 @@ from typing import Any
 
 from .errors import SettingsError
 
+#: The packages of each extra, as they are imported, and what pip calls them.
+EXTRAS = {"redis": {"redis": "redis", "msgpack": "msgpack"}, "metrics": {"prometheus_client": "prometheus-client"}}
 
-def import_for_redis(name: str, wish: str) -> Any:
-    """Import a module of this package that needs the extra ``redis``.
+
+def import_for(extra: str, name: str, wish: str) -> Any:
+    """Import a module that is part of an extra, or needs it.
 
     :param wish: what it is needed for.
 
@@ -18,8 +21,9 @@ def import_for_redis(name: str, wish: str) -> Any:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name not in ("redis", "msgpack"):
+        package = EXTRAS[extra].get(error.name or "")
+        if package is None:
             raise
         raise SettingsError(
-            f'{wish} needs {error.name}, which is not installed: pip install "webpy-socketio[redis]"'
+            f'{wish} needs {package}, which is not installed: pip install "webpy-socketio[{extra}]"'
         ) from None

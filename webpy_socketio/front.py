@@ -135,8 +135,8 @@ class Front:
 
     def owner_of(self, head: bytes) -> str | None:
         """Which other worker has the session that a request is for, if one has."""
-        colleagues = self._server.colleagues
-        return None if colleagues is None else colleagues.owner_of(head)
+        owner: str | None = self._server.owner_of(head)
+        return owner
 
     def hand_over(self, owner: str, raw: _socket.socket, address: Any, early: bytes) -> None:
         """Give a connection to another worker; if that is gone, so is the session, and the HTTP server will say so."""

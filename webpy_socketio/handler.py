@@ -176,13 +176,12 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
 
     def _belongs_elsewhere(self) -> bool:
         """Give the connection to the worker that the request is for, if it is another; tells whether that took it."""
-        colleagues = self.server.colleagues
-        owner = None if colleagues is None else colleagues.owner_of(self.requestline.encode("latin-1"))
+        owner = self.server.owner_of(self.requestline.encode("latin-1"))
         if owner is None:
             return False
         lines = [self.requestline, *(f"{name}: {value}" for name, value in self.headers.items()), "", ""]
         early = "\r\n".join(lines).encode("latin-1") + self._unread()
-        if not colleagues.hand_over(owner, self.socket, self._address, early):
+        if not self.server.colleagues.hand_over(owner, self.socket, self._address, early):
             return False
         self.socket = None
         return True

@@ -12,8 +12,9 @@ from .hub import Hub
 from .logs import logger
 from .origins import Origins
 from .reasons import TRANSPORT_ERROR
-from .responses import Answer, Headers, Later, plain
+from .responses import NO_STORE, Answer, Headers, Later, plain
 from .transports.polling import OK, Polling, PollResult
+from .transports.requests import CLOSE
 from .transports.streams import Connection
 from .wire import jsonp
 from .wire.prepared import Prepared, encode_payload
@@ -22,8 +23,6 @@ LONGEST_LENGTH = 15  # digits; more are no length of anything
 BINARY = "application/octet-stream"
 #: What a POST is answered that is beyond a limit; the first of these leaves the session as it is.
 TOO_LARGE, TOO_SLOW = "413 Payload Too Large", "408 Request Timeout"
-CLOSE = ("Connection", "close")
-NO_STORE = ("Cache-Control", "no-store")
 
 
 class Polls:

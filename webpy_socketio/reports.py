@@ -6,21 +6,20 @@ Nothing of an application is asked, and no client need have come before.
 from __future__ import annotations
 
 import hmac
-import importlib
-import ipaddress
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .collector import Collector, import_prometheus
+from .collector import Collector
+from .extras import import_for
 from .forwarded import PROXY_ADDR
 from .hub import Hub
-from .responses import Answer, Headers
+from .responses import NO_STORE, Answer, Headers
 from .services import Services
+from .wire.proxy_protocol import plain_address
 
 #: Headers that proxies add. Whoever comes by one is not on this machine, wherever the proxy is.
 OF_PROXIES = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA", "HTTP_X_FORWARDED_PROTO")
-NO_STORE = ("Cache-Control", "no-store")
 NO_TOKEN = b"metrics are for those who ask from this machine, by no proxy; or set metrics_token, and send it\n"
 
 Report = Callable[[Mapping[str, Any]], Answer]
@@ -42,8 +41,8 @@ class Reports:
         if settings.health:
             self._table["health"] = self._health
         if settings.metrics:
-            prometheus = import_prometheus()
-            self._exposition = importlib.import_module("prometheus_client.exposition")
+            prometheus = import_for("metrics", "prometheus_client", "metrics")
+            self._exposition = prometheus.exposition
             self._registry = prometheus.CollectorRegistry()
             self._registry.register(Collector(lambda: (hub, services)))
             prometheus.ProcessCollector(registry=self._registry)
@@ -110,11 +109,9 @@ def _is_local_name(host: str) -> bool:
 
 def _is_loopback(text: str) -> bool:
     try:
-        address = ipaddress.ip_address(text)
+        return plain_address(text).is_loopback
     except ValueError:
         return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
 
 
 def _status(status: str, word: str) -> Answer:

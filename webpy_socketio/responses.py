@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 #: Names and values, in their order.
 Headers = list[tuple[str, str]]
+#: The answer is for nobody else, and for now only.
+NO_STORE = ("Cache-Control", "no-store")
 
 
 class Answer(NamedTuple):

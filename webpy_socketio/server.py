@@ -171,6 +171,10 @@ class SocketIOServer(WSGIServer):  # type: ignore[misc]
         else:
             self._front.welcome(*args)
 
+    def owner_of(self, head: bytes) -> str | None:
+        """The label of the other worker that has the session which a request is for, if one has."""
+        return None if self.colleagues is None else self.colleagues.owner_of(head)
+
     def _take_over(self, raw: _socket.socket, address: Any, early: bytes) -> None:
         """Serve a connection that came to another worker, which has read something of it."""
         if self._front is not None:

@@ -14,7 +14,7 @@ from .backplane.memory import MemoryBackplane
 from .descriptors import make_room
 from .errors import SettingsError
 from .events import EVENTS
-from .extras import import_for_redis
+from .extras import import_for
 from .hub import Hub
 from .logs import log_to_stderr, logger
 from .node import Node
@@ -101,7 +101,7 @@ def make_backplane(settings: Settings, runner: Runner) -> Backplane:
             "redis_url needs gevent's patches, or waiting for Redis would hold everybody up: "
             "let the main module begin with 'from gevent import monkey; monkey.patch_all()'"
         )
-    module = import_for_redis("webpy_socketio.backplane.redis", "redis_url")
+    module = import_for("redis", "webpy_socketio.backplane.redis", "redis_url")
     backplane: Backplane = module.RedisBackplane(settings, settings.redis_url, EVENTS, runner)
     return backplane
 

@@ -28,6 +28,7 @@ from .scripts import find_script, serve_script
 from .transports.borrowed import find_connection
 from .transports.clock import Clock
 from .transports.polling import Polling
+from .transports.requests import CLOSE
 from .transports.streams import Connection, Stream
 from .transports.websocket import WebSocket
 from .wire.dialects import Dialect, find_dialect
@@ -194,7 +195,7 @@ class Door:
         if wants_websocket(environ) and "websocket" in self.settings.transports:
             status = error.status if is_temporary else "400 Bad Request"
             body = error.message.encode()
-            headers += [("Connection", "close"), ("Content-Type", "text/html")]
+            headers += [CLOSE, ("Content-Type", "text/html")]
         else:
             status, body = error.status, orjson.dumps({"code": error.code, "message": error.message})
             headers.append(("Content-Type", "application/json"))
