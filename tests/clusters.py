@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import threading
 import urllib.request
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import socketio
@@ -106,6 +106,14 @@ class Cluster:
         client = Client(self.servers[server], name, *channels, **options)
         self._stack.callback(client.close)
         return client
+
+    @contextmanager
+    def one_client_each(self, names: Iterable[str]) -> Iterator[dict[str, Client]]:
+        """A client of each process; all are in ``room``, each is in a channel of its own."""
+        clients = {name: self.client(name, name, "room", f"only-{name}") for name in names}
+        yield clients
+        for client in clients.values():
+            client.close()
 
 
 def collect(sender: Callable[[], Any], clients: list[Client], end: Callable[[], Any]) -> dict[str, list[list[Any]]]:

@@ -74,25 +74,23 @@ def as_whole(value: Any) -> int:
 
 def as_count(value: Any) -> int:
     """A whole number from 1 on."""
-    number = as_whole(value)
-    if number < 1:
-        raise ValueError("must be a whole number above 0")
-    return number
+    return _at_least(1, value, "must be a whole number above 0")
 
 
 def as_size(value: Any) -> int:
     """A whole number from 0 on."""
-    number = as_whole(value)
-    if number < 0:
-        raise ValueError("must be a whole number of bytes, 0 or more")
-    return number
+    return _at_least(0, value, "must be a whole number of bytes, 0 or more")
 
 
 def as_limit(value: Any) -> int:
     """A whole number; 0 for no limit."""
+    return _at_least(0, value, "must be a whole number, or 0 for no limit")
+
+
+def _at_least(least: int, value: Any, problem: str) -> int:
     number = as_whole(value)
-    if number < 0:
-        raise ValueError("must be a whole number, or 0 for no limit")
+    if number < least:
+        raise ValueError(problem)
     return number
 
 

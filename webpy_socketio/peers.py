@@ -6,7 +6,7 @@ One worker empties the inbox, so the handlers of one client run one after the ot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .conversation import Conversation
@@ -83,16 +83,14 @@ class Peer(Conversation):
         """The connection is over: every namespace ends, after the events that came before, or waits for its client."""
         recovery = self._services.recovery
         self._services.web_sessions.discard(self._web_session, self)
-        sockets = [socket for socket, _ in self._sockets.values()]
-        # The handlers of one socket's end may run at once, and put out another.
-        for socket in filter(self._is_current, sockets):
+        for socket in self._each():
             if recovery is not None and socket.pid is not None and reason.is_recoverable:
                 socket.pause(reason)
             else:
                 self._end(socket.namespace, reason)
         self._assembler = None
         if recovery is not None:
-            for socket in filter(self._is_current, sockets):
+            for socket in self._each():
                 recovery.wait_for(socket, self._services.runner.now())
 
     def _dispatch(self, packet: SocketPacket) -> None:
@@ -235,9 +233,7 @@ class Peer(Conversation):
 
     def log_out(self) -> None:
         """The client's web session is over: end every namespace, which its client obeys, and then the connection."""
-        sockets = [socket for socket, _ in self._sockets.values()]
-        # The handlers of one socket's end may run at once, and put out another.
-        for socket in filter(self._is_current, sockets):
+        for socket in self._each():
             socket.put_out(LOGGED_OUT)
         self._services.expel(self.session, LOGGED_OUT)
 
@@ -250,6 +246,10 @@ class Peer(Conversation):
     def _finish(self, socket: Socket, namespace: Namespace) -> None:
         namespace.end(socket)
         self._namespaces.leave(namespace)
+
+    def _each(self) -> Iterable[Socket]:
+        """The sockets, to end one after the other: the handlers of one's end may run at once, and put out another."""
+        return filter(self._is_current, [socket for socket, _ in self._sockets.values()])
 
     def _is_current(self, socket: Socket) -> bool:
         entry = self._sockets.get(socket.namespace)

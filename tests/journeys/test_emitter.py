@@ -40,11 +40,8 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def clients(cluster: Cluster) -> Iterator[dict[str, Client]]:
-    """One client of each; both are in ``room``, each is in a channel of its own."""
-    clients = {name: cluster.client(name, name, "room", f"only-{name}") for name in PROCESSES}
-    yield clients
-    for client in clients.values():
-        client.close()
+    with cluster.one_client_each(PROCESSES) as clients:
+        yield clients
 
 
 @pytest.fixture

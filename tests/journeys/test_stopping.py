@@ -153,6 +153,12 @@ def next_word(websocket: WebSocketClient) -> Packet | None:
     return None
 
 
+def expect_end(server: Server) -> None:
+    """Wait for the end of a server that was told to stop: an orderly one."""
+    assert server.process is not None
+    assert server.process.wait(10) == 0
+
+
 @pytest.fixture
 def stopping(ends: Path) -> Iterator[Server]:
     """A server that takes a while to say goodbye, even to a few."""
@@ -175,8 +181,7 @@ def test_meanwhile_who_has_not_been_told_goes_on_and_nobody_comes_in(stopping: S
         websocket.provoke('421["echo","still here"]')
     assert '431["still here"]' in [next_word(websocket) for websocket in websockets]
     assert {websocket.wait_closed() for websocket in websockets} == {SERVER_SHUTDOWN.code}
-    assert stopping.process is not None
-    assert stopping.process.wait(10) == 0
+    expect_end(stopping)
 
 
 def test_what_was_sent_before_arrives(ends: Path) -> None:
@@ -189,8 +194,7 @@ def test_what_was_sent_before_arrives(ends: Path) -> None:
         numbers = [json.loads(str(websocket.receive())[2:])[1] for _ in range(1999)]
         assert numbers == list(range(1, 2000))
         assert websocket.wait_closed() == SERVER_SHUTDOWN.code
-        assert server.process is not None
-        assert server.process.wait(10) == 0
+        expect_end(server)
 
 
 def test_what_was_asked_before_is_answered(ends: Path) -> None:
@@ -214,8 +218,7 @@ def test_a_handler_that_takes_long_does_not_keep_its_client(ends: Path) -> None:
         stop(server)
         assert websocket.wait_closed() == SERVER_SHUTDOWN.code
         assert time.monotonic() - before < 2
-        assert server.process is not None
-        assert server.process.wait(10) == 0
+        expect_end(server)
     assert list(told(ends).values()) == [["disconnect", "finish"]]
 
 
@@ -231,8 +234,7 @@ def test_what_was_sent_before_arrives_by_polling(ends: Path) -> None:
         packets = keep_asking(connection, "GET", where).text.split(RS)
         assert [packet[:13] for packet in packets] == [f'42["piece",{number},' for number in range(3)] + ["431[]"]
         assert keep_asking(connection, "GET", where).text in FAREWELLS
-        assert server.process is not None
-        assert server.process.wait(10) == 0
+        expect_end(server)
 
 
 def test_who_does_not_read_is_not_waited_for_beyond_the_deadline(ends: Path) -> None:
