@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from .envelope import Envelope, Selection
 from .errors import SettingsError
 from .extras import import_for
-from .targets import check_channels, check_event_name, check_names, select
+from .targets import check_channels, check_event_name, check_names, check_namespace, select
 
 
 class _Post(Protocol):
@@ -120,5 +120,5 @@ class Emitter:
         Raises UnsendableValue for arguments that JSON has no form for.
         """
         check_event_name(event)
-        select(namespace, (), (), False)
+        check_namespace(namespace)
         self._post.server_side_emit(namespace, [event, *args])

@@ -12,7 +12,7 @@ from .errors import NoSocket
 from .identifiers import private_channel
 from .node import Node
 from .services import Services
-from .targets import Target, check_event_name, check_web_session_id, seconds_to_wait, select
+from .targets import Target, check_event_name, check_namespace, check_web_session_id, seconds_to_wait, select
 
 _current: Node | None = None
 
@@ -91,7 +91,7 @@ def channels(namespace: str = "/") -> list[str]:
     not tell.
     """
     services = _services()
-    select(namespace, (), (), False)
+    check_namespace(namespace)
     return services.runner.call(lambda: services.backplane.channels(namespace))
 
 
@@ -102,7 +102,7 @@ def server_side_emit(event: str, *args: Any, namespace: str = "/") -> None:
     """
     services = _services()
     check_event_name(event)
-    select(namespace, (), (), False)
+    check_namespace(namespace)
     services.runner.call(lambda: services.backplane.server_side_emit(namespace, [event, *args]))
 
 
@@ -115,7 +115,7 @@ def server_side_call(event: str, *args: Any, timeout: float | None = None, names
     """
     services = _services()
     check_event_name(event)
-    select(namespace, (), (), False)
+    check_namespace(namespace)
     seconds = seconds_to_wait(timeout, services.settings.redis_timeout)
     return services.runner.call(lambda: services.backplane.server_side_call(namespace, [event, *args], seconds))
 
