@@ -18,14 +18,14 @@ chat: $(VENV)/installed
 cluster: $(VENV)/ready-for-redis
 	$(BIN)/python example/cluster.py
 
-# Two halves run beside each other: both wait a lot.
+# Two halves run beside each other, as both wait a lot; the more patient one gives way.
 HALF = tests/browser tests/doctor tests/faults tests/nginx
 test: $(VENV)/ready-to-test tests/clients/node_modules check
 ifdef TESTS
 	$(BIN)/python -m pytest $(TESTS)
 else
 	@log=$$(mktemp); \
-	$(BIN)/python -m pytest $(HALF) >$$log 2>&1 & half=$$!; \
+	nice $(BIN)/python -m pytest $(HALF) >$$log 2>&1 & half=$$!; \
 	$(BIN)/python -m pytest $(HALF:%=--ignore %) tests; rest=$$?; \
 	wait $$half; half=$$?; \
 	cat $$log; rm $$log; \
