@@ -347,7 +347,7 @@ def test_a_channel_has_a_name(room: Room, channel: Any) -> None:
     assert room.sockets[A].channels == ["one"]
 
 
-@pytest.mark.parametrize("private", [new_id(), f"/chat#{new_id()}"])
+@pytest.mark.parametrize("private", [new_id(), f"/chat#{new_id()}"], ids=["main", "namespace"])
 def test_nobody_is_subscribed_to_a_private_channel(room: Room, private: str) -> None:
     for attempt in (to().subscribe, room.sockets[A].subscribe):
         with pytest.raises(EventError, match="private channel"):

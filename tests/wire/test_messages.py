@@ -86,6 +86,19 @@ def test_closed_from_here() -> None:
         (frame(TEXT, b"x" * LIMIT, fin=False) + frame(CONTINUATION, b"x"), 1009),
         (b"\x81\xff" + b"\xff" * 8 + b"mask", 1009),
     ],
+    ids=[
+        "unmasked",
+        "long-unmasked",
+        "reserved-bit",
+        "reserved-opcode",
+        "long-control",
+        "fragmented-control",
+        "continues-nothing",
+        "begins-within",
+        "too-big",
+        "too-big-in-all",
+        "length-too-big",
+    ],
 )
 @pytest.mark.parametrize("at_once", [True, False])
 def test_broken_rules(data: bytes, code: int, at_once: bool) -> None:
