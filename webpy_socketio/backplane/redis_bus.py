@@ -43,7 +43,7 @@ class Bus:
         counters: Counters,
         longest_backlog: int,
         seconds: float,
-        pattern: bytes,
+        pattern: bytes | None,
         echo: bytes,
         census: bytes,
         receive: Receive,
