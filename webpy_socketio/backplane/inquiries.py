@@ -83,7 +83,10 @@ class Inquiries:
 
     def receive(self, payload: bytes) -> None:
         """Take a response of another process. Raises PacketError."""
-        message = self._wire.read_response(payload)
+        self.take(self._wire.read_response(payload))
+
+    def take(self, message: Message) -> None:
+        """The same, of one that has been read."""
         request_id = message.get("requestId")
         asker = self._pending.get(request_id) if isinstance(request_id, str) else None
         if asker is not None:  # else it was somebody else's question, or comes too late

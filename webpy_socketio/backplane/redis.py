@@ -27,6 +27,7 @@ from .wires import PubSubWire
 class RedisBackplane(ClusterBackplane):
     """A process whose messages are for who hears them now."""
 
+    roaming = None
     _wire: PubSubWire
 
     def start(self, delivery: Delivery) -> None:
