@@ -1,4 +1,4 @@
-"""The backplane over a stream keeps the promises of all, and those between processes. Runs in a process with the patches.
+"""The backplane over a stream keeps the promises of all, and those between processes. Needs gevent's patches.
 
 ``test_redis.py`` runs this, with the port of a Redis server in REDIS_PORT.
 """
@@ -61,6 +61,19 @@ class TestOrderedStreamsBackplane(TestStreamsBackplane):
     """The same, where everything is delivered on its way back from the stream."""
 
     is_ordered = True
+
+    def test_order_of_what_a_receiver_publishes(self, backplane: Backplane, delivery: Delivery) -> None:
+        """What is published while something is delivered takes the same way, and nobody waits for it."""
+        member, echo = FakeMember(delivery, "b"), FakeMember(delivery, "a")
+
+        def publish_another(prepared: Prepared) -> None:
+            backplane.publish(message("second", "b"))
+
+        echo.link.write = publish_another
+        backplane.publish(message("first", "b"))
+        backplane.publish(message("again", "a"))
+        backplane.publish(message("last", "b"))
+        assert member.texts == [as_text("first"), as_text("second"), as_text("last")]
 
 
 class Process:
@@ -311,9 +324,7 @@ def test_nothing_is_missed_while_the_connection_is_made_anew(pair: tuple[Process
 
 @pytest.mark.parametrize("recovery", [False, True])
 def test_without_redis_everything_here_goes_on(recovery: bool) -> None:
-    backplane = make(
-        redis_url="redis://127.0.0.1:1", max_redis_backlog=10_000, redis_timeout=0.2, recovery=recovery
-    )
+    backplane = make(redis_url="redis://127.0.0.1:1", max_redis_backlog=10_000, redis_timeout=0.2, recovery=recovery)
     counters = Counters()
     delivery: Delivery = make_delivery(counters=counters)
     backplane.start(delivery)
