@@ -10,7 +10,7 @@ from .history import Kept
 from .identifiers import new_id
 from .owners import Owner
 from .reasons import SERVER_DISCONNECT, SERVER_SHUTDOWN, TRANSPORT_CLOSE, Reason
-from .roaming import Homecoming
+from .roaming import Homecoming, Roaming
 from .services import Services
 from .subscriptions import Subscriptions
 from .targets import check_channels
@@ -120,8 +120,7 @@ class Receiver(Addressee):
             self.first_number = self.last_number = services.recovery.history.last_number
             self.pid = services.recovery.admit(self)
         elif services.roaming is not None and self.link.dialect.resumes:
-            self.pid = self._homecoming.pid if self.recovered and self._homecoming is not None else new_id()
-            services.roaming.admit(self)
+            self._settle(services.roaming, missed)
         self.link.send(self._welcome(missed))
         for prepared, is_kept in held:
             self._transmit(prepared, is_kept)
@@ -170,9 +169,7 @@ class Receiver(Addressee):
         self.connected = self.recovered = True
         self._services.delivery.attach(self.namespace, self, self._subscriptions.granted)
         together = self._welcome([kept.prepared for kept in missed])
-        # A poll's answer arrives as a whole or not at all, and so does a segment.
-        is_divisible = self.link.transport != "polling" and together.size > ONE_SEGMENT
-        self.replayed_from = missed[0].number if missed and is_divisible else 0
+        self.replayed_from = missed[0].number if missed and self._is_divisible(together.size) else 0
         self.link.send(together)
 
     def come_back(self, pid: str, offset: Any) -> None:
@@ -223,6 +220,17 @@ class Receiver(Addressee):
         """What tells the client that it is in, after what it missed."""
         answer = Prepared(*encode_packet(self.link.dialect.connect(self.namespace, self.sid, self.pid), 0))
         return Together([*missed, answer]) if missed else answer
+
+    def _is_divisible(self, size: int) -> bool:
+        """Whether a part of so many bytes can arrive alone: a poll's answer does not, and nor does a segment."""
+        return self.link.transport != "polling" and size > ONE_SEGMENT
+
+    def _settle(self, roaming: Roaming, missed: Sequence[Prepared]) -> None:
+        """Let the client come back from here to any process, if it came back itself with the same secret."""
+        home = self._homecoming if self.recovered else None
+        self.pid = new_id() if home is None else home.pid
+        is_doubtful = bool(missed) and self._is_divisible(sum(prepared.size for prepared in missed))
+        roaming.admit(self, home.place if home is not None and is_doubtful else None)
 
     def _catch_up(self, home: Homecoming) -> list[Prepared]:
         """What the client missed; if that is not to be had, it begins anew."""

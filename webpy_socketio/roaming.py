@@ -35,6 +35,8 @@ class Homecoming(Protocol):
 
     pid: str
     sid: str
+    #: That of the last message that it has.
+    place: str
     channels: Sequence[str]
     context: dict[str, Any]
 
@@ -49,8 +51,13 @@ class Homecoming(Protocol):
 class Roaming(Protocol):
     """Keeps the sockets of one process, for whichever their clients come back to."""
 
-    def admit(self, socket: Roamer) -> None:
-        """A socket has connected, and has a ``pid``: keep it from now on."""
+    def admit(self, socket: Roamer, doubtful: str | None = None) -> None:
+        """A socket has connected, and has a ``pid``: keep it from now on.
+
+        :param doubtful: the place after which its client gets what it missed, if it may get a part of that only, should
+            its connection break. Official clients keep that part without saying so: sent once more, it would be there
+            twice. So who comes back with the same place begins anew.
+        """
 
     def changed(self, socket: Roamer) -> None:
         """A socket follows other channels than before."""
@@ -59,7 +66,7 @@ class Roaming(Protocol):
         """It is the end of a socket: keep it for its client for a while, or forget it."""
 
     def claim(self, pid: str, offset: Any, namespace: str) -> Homecoming | None:
-        """Take what was left by a client, which nobody else gets then; None if there is nothing. May wait.
+        """Return what a client left, which no other process goes on with then; None if there is nothing. May wait.
 
         :param offset: of the last message that the client received, as it says itself.
         """

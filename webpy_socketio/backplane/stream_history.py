@@ -90,7 +90,7 @@ class StreamHomecoming:
 
     def __init__(self, history: StreamHistory, session: Message, namespace: str, place: str) -> None:
         self._history = history
-        self._place = place
+        self.place = self._read_up_to = place
         self.pid: str = session["pid"]
         self.sid: str = session["sid"]
         self.channels: list[str] = session["rooms"]
@@ -108,8 +108,8 @@ class StreamHomecoming:
     def _read(self) -> list[Prepared]:
         missed: list[Prepared] = []
         size = 0
-        while _numbers(self._place) < _numbers(last := self._history.place):
-            page = self._history.between(self._place, last)
+        while _numbers(self._read_up_to) < _numbers(last := self._history.place):
+            page = self._history.between(self._read_up_to, last)
             for entry_id, fields in page:
                 prepared = self._history.prepare(entry_id, fields, self._meant)
                 if prepared is not None:
@@ -117,7 +117,7 @@ class StreamHomecoming:
                     size += prepared.size
             if not self._history.fits(len(missed), size):
                 raise LookupError("it missed more than may wait for a client")
-            self._place = page[-1][0] if len(page) >= PAGE else last
+            self._read_up_to = page[-1][0] if len(page) >= PAGE else last
         return missed
 
 

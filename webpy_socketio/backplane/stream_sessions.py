@@ -15,6 +15,7 @@ from ..errors import PacketError
 from ..metrics import Counters
 from ..roaming import Roamer
 from ..runner import Runner, Waiter
+from .inquiries import new_id
 from .redis_bus import Bus
 from .redis_dial import TROUBLE, Dial
 from .redis_values import pack, unpack
@@ -71,8 +72,9 @@ class StreamSessions:
         self._most = most
         self._channel = channel
         self._sockets: dict[str, Roamer] = {}
-        #: Where the stream was when each of them connected.
-        self._begun: dict[str, str] = {}
+        #: Where the stream was when each of them connected, and the place that it came back with, if its client may
+        #: have got a part only of what it missed.
+        self._begun: dict[str, tuple[str, str | None]] = {}
         #: Those of them that have to be written, and whether for the first time.
         self._changed: dict[str, bool] = {}
         self._ended: dict[str, _Record] = {}
@@ -81,11 +83,11 @@ class StreamSessions:
 
     # See Roaming.
 
-    def admit(self, socket: Roamer) -> None:
+    def admit(self, socket: Roamer, doubtful: str | None = None) -> None:
         """Keep a socket from now on."""
         assert socket.pid is not None
         self._sockets[socket.pid] = socket
-        self._begun[socket.pid] = self._history.place
+        self._begun[socket.pid] = self._history.place, doubtful
         self._ended.pop(socket.pid, None)
         self._note(socket.pid, True)
 
@@ -117,7 +119,7 @@ class StreamSessions:
                 return None
             known = isinstance(offset, str) and PLACE.fullmatch(offset) is not None
             place = offset if known else session.get("offset")
-            if not isinstance(place, str) or PLACE.fullmatch(place) is None:
+            if not isinstance(place, str) or PLACE.fullmatch(place) is None or place == session.get("doubtful"):
                 return None
             return self._history.homecoming(session | {"pid": pid}, namespace, place)
         except (*TROUBLE, PacketError, LookupError) as error:
@@ -127,36 +129,37 @@ class StreamSessions:
     # Taking.
 
     def _take(self, pid: str) -> Message | None:
-        key = SESSION + pid.encode()
-        here = self._sockets.get(pid)
-        if here is not None or pid in self._ended:
-            data = self._ended.pop(pid).data if here is None else self._surrender(pid)
-            if here is not None:
-                here.give_up()  # at once: the new socket has the same id
-            self._dial.client.delete(key)
-            return None if data is None else _read(data)
-        with self._dial.client.pipeline(transaction=True) as pipeline:
-            data = pipeline.get(key).delete(key).execute()[0]
+        socket = self._sockets.get(pid)
+        if socket is not None:
+            kept = self._surrender(pid)
+            self._ended[pid] = _Record(kept, True)  # in case that this client is lost, too
+            socket.give_up()  # at once: the new socket has the same id
+            return _read(kept)
+        if pid in self._ended:
+            ended = self._ended[pid].data
+            return None if ended is None else _read(ended)
+        data = self._dial.client.get(SESSION + pid.encode())
         session = None if data is None else _read(data)
         if session is not None and session.get("live") is True:
-            newer = self._ask_for(pid)
-            return session if newer is None else newer
+            session = self._ask_for(pid) or session
         return session
 
     def _ask_for(self, pid: str) -> Message | None:
         """Have the process that a session is with hand it over; None if it does not."""
-        self._bus.publish(self._channel, pid.encode())
-        answer = self._dial.client.blpop(HANDED_OVER + pid.encode(), timeout=HANDOVER)
+        key = HANDED_OVER + new_id().encode()
+        self._bus.publish(self._channel, b"%s %s" % (pid.encode(), key))
+        answer = self._dial.client.blpop(key, timeout=HANDOVER)
         return None if answer is None else _read(answer[1])
 
-    def hand_over(self, pid: str) -> None:
+    def hand_over(self, request: bytes) -> None:
         """Another process asks for a session, whose client has come to it: let go of it, if it is here."""
+        pid, _, key = request.decode("ascii", "replace").partition(" ")
         socket = self._sockets.get(pid)
-        if socket is not None:
-            key, data = HANDED_OVER + pid.encode(), self._surrender(pid)
+        if socket is not None and key.startswith(HANDED_OVER.decode()):
+            data = self._surrender(pid)
+            self._bus.send(b"LPUSH", key.encode(), data)
+            self._bus.send(b"PEXPIRE", key.encode(), b"%d" % (10_000 * HANDOVER))
             self._runner.start(socket.give_up)
-            self._bus.send(b"LPUSH", key, data)
-            self._bus.send(b"PEXPIRE", key, b"%d" % (10_000 * HANDOVER))
 
     def _surrender(self, pid: str) -> bytes:
         """End a socket whose client is elsewhere, although nobody has noticed; return what is kept of it."""
@@ -172,7 +175,8 @@ class StreamSessions:
         assert socket.pid is not None
         known = describe_socket(socket.sid, socket.channels, socket.context, {})
         session = {"sid": socket.sid, "pid": socket.pid, "rooms": known["rooms"], "data": known["data"]}
-        session |= {"nsp": socket.namespace, "offset": self._begun[socket.pid], "live": is_live}
+        offset, doubtful = self._begun[socket.pid]
+        session |= {"nsp": socket.namespace, "offset": offset, "doubtful": doubtful, "live": is_live}
         return base64.b64encode(pack(session))
 
     def _note(self, pid: str, is_new: bool) -> None:

@@ -133,7 +133,7 @@ class StreamsBackplane(ClusterBackplane):
 
     def _receive(self, channel: bytes, payload: bytes) -> None:
         if self.roaming is not None and channel == self._handovers:
-            self.roaming.hand_over(payload.decode("ascii", "replace"))
+            self.roaming.hand_over(payload)
             return
         message = read_message(payload)
         if message.uid == self._wire.uid:
