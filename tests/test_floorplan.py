@@ -36,7 +36,7 @@ RANKS = {
     "backplane.stream_reader": 44, "backplane.streams_wire": 44, "backplane.stream_order": 44,
     "backplane.stream_history": 45, "backplane.stream_sessions": 46,
     "backplane.cluster": 45,
-    "backplane.redis": 46, "backplane.streams": 47,
+    "backplane.redis": 46, "backplane.streams": 47, "backplane.streams_post": 45,
     "services": 46,
     "targets": 47, "addressees": 47,
     "receivers": 48,
