@@ -120,7 +120,7 @@ def test_server_side_events() -> None:
         {b"data": base64.b64encode(b"\x90")},
         {b"data": b'{"packet":{"type":3,"data":["e"]}}'},
         {b"data": b'{"packet":{"type":2,"data":["connect"]}}'},
-        {b"data": b'{"packet":{"type":2,"data":["e"]},"opts":{"rooms":{}}}'},
+        {b"data": b'{"packet":{"type":2,"data":["e"]},"opts":{"rooms":{"a":1}}}'},
     ],
 )
 def test_what_is_no_event(fields: dict[bytes, bytes]) -> None:
