@@ -7,6 +7,7 @@ import weakref
 from typing import Any
 
 from .acks import AckDesk
+from .attendance import Attendance
 from .backplane.contract import Backplane
 from .conversation import Conversation
 from .delivery import Delivery
@@ -21,6 +22,7 @@ from .metrics import Counters
 from .namespaces import Namespaces
 from .overflows import Overflows
 from .peers import Peer
+from .presence_events import PresenceEvents
 from .recovery import Recovery
 from .runner import Runner, Scope
 from .services import Services
@@ -39,6 +41,7 @@ class Node:
         history = None if recovery is None else recovery.history
         overflows = Overflows(settings, events.overflow_rules, runner)
         web_sessions = WebSessions()
+        attendance = Attendance(events.presence_rules, settings.presence_grace, deadlines, runner)
         delivery = Delivery(settings.max_attachments, events, desk, counters, overflows, history, web_sessions, runner)
         ending: weakref.WeakSet[Conversation] = weakref.WeakSet()
         self.hub = Hub(settings, runner, deadlines, counters, self._converse, ending)
@@ -55,6 +58,7 @@ class Node:
             desk,
             recovery,
             overflows,
+            attendance,
             Tokens(settings, runner.time),
             ending,
             web_sessions,
@@ -62,12 +66,15 @@ class Node:
         )
         self._namespaces = Namespaces(self.services)
         backplane.start(delivery)
+        backplane.presence.start(delivery, attendance, PresenceEvents(events, runner, settings.max_inbox))
 
     def drain(self, longest: float = math.inf) -> None:
         """Let nobody in any more, and close all connections, those that are waited for too; see Goodbyes."""
         self._goodbyes.begin(longest)
         if self.services.recovery is not None:
             self.services.recovery.drain()
+        if self.services.backplane.is_alone:  # else other processes wait for those who come back
+            self.services.attendance.drain()
 
     def end_all(self) -> None:
         """End the connections that are still there."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from .acks import AckListener, PendingAcks
-from .engine.session import Session
 from .envelope import Selection
 from .errors import LimitExceeded
 from .history import Kept
 from .overflow import Overflow
+from .owners import Owner
 from .reasons import SERVER_DISCONNECT, TRANSPORT_CLOSE, Reason
 from .services import Services
 from .subscriptions import Subscriptions
@@ -21,34 +21,6 @@ from .wire.socketio import encode_event, encode_packet
 
 #: Bytes that fit into one segment of TCP, on any usual network.
 ONE_SEGMENT = 1200
-
-
-class Owner(Protocol):
-    """What a socket needs of the conversation that it is part of."""
-
-    @property
-    def session(self) -> Session:
-        """What carries the conversation."""
-
-    @property
-    def request(self) -> dict[str, Any]:
-        """The WSGI environ of its handshake."""
-
-    @property
-    def followed(self) -> int:
-        """How many subscriptions the client has, in all its namespaces."""
-
-    def leave(self, socket: Any, reason: Reason) -> None:
-        """End the socket, as the server wishes."""
-
-    def perform(self, socket: Any, what: str, function: Callable[..., object], args: Sequence[Any]) -> None:
-        """Run an application's function here, as a handler is run; ``what`` it is tells the log, if it fails."""
-
-    def note_outgoing(self, socket: Any, data: list[Any]) -> None:
-        """Tell the handlers of outgoing events."""
-
-    def log_out(self) -> None:
-        """End the whole conversation, and what carries it."""
 
 
 class Receiver:
@@ -131,10 +103,15 @@ class Receiver:
         Raises EventError for what cannot be the name of a channel.
         """
         check_channels((channel,))
+        attendance = self._services.attendance
+        if attendance.rules:
+            attendance.check((channel,), self._user)
         recovery = self._services.recovery
         self._subscriptions.add(channel, 0 if recovery is None else recovery.history.last_number)
         if self.is_attached:
-            self._services.delivery.membership(self.namespace).add(channel, self.sid)
+            is_new = self._services.delivery.membership(self.namespace).add(channel, self.sid)
+            if is_new and attendance.rules:
+                attendance.join(self.namespace, (channel,), self._user, self.sid)
 
     def unsubscribe(self, channel: str) -> None:
         """End a subscription; nothing happens if there is none."""
@@ -142,6 +119,8 @@ class Receiver:
         history = None if recovery is None else recovery.history
         if self._subscriptions.discard(channel, history) and self.is_attached:
             self._services.delivery.membership(self.namespace).discard(channel, self.sid)
+            if self._services.attendance.places:
+                self._services.attendance.leave(self.namespace, (channel,), self._user, self.sid)
 
     def disconnect(self) -> None:
         """Put the client out of the namespace; it does not come back by itself.
@@ -169,6 +148,8 @@ class Receiver:
         self.deliver(self.link.dialect.connect(self.namespace, self.sid, self.pid))
         for prepared, is_kept in held:
             self._transmit(prepared, is_kept)
+        if services.attendance.rules:
+            services.attendance.join(self.namespace, self.channels, self._user, self.sid)
         if services.overflows.default is not None:
             services.overflows.wait_for_room((self.link,), services.overflows.default)
 
@@ -248,6 +229,8 @@ class Receiver:
         if self.is_attached:
             self.is_attached = False
             self._services.delivery.detach(self.namespace, self, self._subscriptions)
+            if self._services.attendance.places:
+                self._services.attendance.leave(self.namespace, self.channels, self._user, self.sid)
         if self._services.recovery is not None and self.pid is not None:
             self._services.recovery.forget(self.pid)
         self._abandon_acks()

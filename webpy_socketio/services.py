@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .acks import AckDesk
+from .attendance import Attendance
 from .backplane.contract import Backplane
 from .conversation import Conversation
 from .delivery import Delivery
@@ -40,6 +41,7 @@ class Services:
     #: None if clients cannot come back to a connection that broke.
     recovery: Recovery | None
     overflows: Overflows
+    attendance: Attendance
     tokens: Tokens
     #: Conversations that may still run handlers although their connection is over.
     ending: weakref.WeakSet[Conversation]
