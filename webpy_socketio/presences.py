@@ -74,7 +74,7 @@ def joined(place: Place, presence: Presence) -> Envelope:
 
 def left(place: Place, presence: Presence) -> Envelope:
     """What they are told of one who has gone."""
-    return _event(place, (place.channel,), leave=_shown(presence))
+    return _event(place, (place.channel,), leave={"user": presence.user})
 
 
 def all_here(place: Place, sids: Iterable[str], presences: Iterable[Presence]) -> Envelope:

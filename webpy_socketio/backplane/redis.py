@@ -18,6 +18,7 @@ from ..settings import Settings
 from .inquiries import Inquiries, Question, new_id
 from .redis_bus import Bus
 from .redis_dial import Dial
+from .redis_presence import RedisPresence
 from .redis_wire import (
     ALL_ROOMS,
     DISCONNECT,
@@ -72,6 +73,7 @@ class RedisBackplane:
             self._dial, runner, delivery.counters, settings.max_redis_backlog, settings.redis_timeout,
             names.all_broadcasts, names.echo, names.request(MAIN), self._receive,
         )  # fmt: skip
+        self.presence = RedisPresence(bus, names, uid, self._dial, runner, settings.redis_timeout, settings.redis_key)
         self._inquiries = Inquiries(bus, names, uid, runner, settings.redis_timeout)
         self._respondent = Respondent(bus, names, uid, delivery, self._events, runner, settings.ack_timeout)
         self._declared = {MAIN, *self._events.namespaces()}
@@ -160,8 +162,10 @@ class RedisBackplane:
 
     def stop(self, deadline: float) -> None:
         """Send what waits, within so many seconds, and leave the cluster."""
+        until = self._runner.now() + deadline
+        self.presence.stop(deadline / 2)
         self._delivery.on_namespace = None
-        self._bus.stop(deadline)
+        self._bus.stop(max(0.0, until - self._runner.now()))
 
     # Asking.
 
@@ -205,6 +209,8 @@ class RedisBackplane:
                 self._deliver(channel[len(names.broadcasts) :], payload)
             elif channel.startswith(names.responses):
                 self._inquiries.receive(payload)
+            elif channel == names.presence:
+                self.presence.receive(payload)
             else:
                 namespace = channel[len(names.requests) : -1].decode("utf-8", "replace")
                 self._respondent.receive(namespace, payload)

@@ -12,7 +12,7 @@ themselves begin with ``sentinel_``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 from urllib.parse import SplitResult, urlsplit
 
@@ -82,8 +82,12 @@ class Dial:
         """Publish a message, and wait until Redis has it. Raises what TROUBLE has."""
         self._dialled().publish(channel, payload)
 
+    def run(self, script: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        """Run a script, and return its answer. Raises what TROUBLE has."""
+        return self._dialled().eval(script, len(keys), *keys, *args)
+
     def close(self) -> None:
-        """Close what :meth:`count` and :meth:`publish` have used."""
+        """Close what the methods above have used."""
         if self._client is not None:
             self._client.close()
             self._client = None

@@ -41,6 +41,8 @@ class Names:
         self.all_broadcasts = re.sub(r"([*?\[\]\\])", r"\\\1", key).encode() + b"#/*"
         #: What a process sends to itself, to know that it would hear others.
         self.echo = f"{key}-echo#{uid}#".encode()
+        #: Where it hears who is in a channel, when it has asked for that.
+        self.presence = f"{key}-presence#{uid}#".encode()
 
     def broadcast(self, selection: Selection) -> bytes:
         """Where a broadcast goes: one for a single channel has a name that tells who need not read it."""
