@@ -1,4 +1,4 @@
-"""Runs the suite of the backplane over Redis, with a Redis of its own, in a process that has gevent's patches."""
+"""Runs the suites of the backplane over Redis, with a Redis of its own, in a process that has gevent's patches."""
 
 from __future__ import annotations
 
@@ -7,16 +7,29 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.redis_servers import RedisServer
 from tests.serving import ROOT
 
-SUITE = Path(__file__).with_name("suite_redis.py")
+HERE = Path(__file__).parent
 
 
-def test_the_suite_of_the_backplane_over_redis() -> None:
+@pytest.mark.parametrize("suite", ["suite_redis", "suite_redis_presence"])
+def test_the_suite_of_the_backplane_over_redis(suite: str) -> None:
     with RedisServer() as redis:
         done = subprocess.run(
-            [sys.executable, "-m", "gevent.monkey", "--module", "pytest", "-q", "-p", "no:cacheprovider", str(SUITE)],
+            [
+                sys.executable,
+                "-m",
+                "gevent.monkey",
+                "--module",
+                "pytest",
+                "-q",
+                "-p",
+                "no:cacheprovider",
+                str(HERE / f"{suite}.py"),
+            ],
             cwd=ROOT,
             env={**os.environ, "REDIS_PORT": str(redis.port)},
             capture_output=True,

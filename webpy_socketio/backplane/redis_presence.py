@@ -83,7 +83,7 @@ class RedisPresence:
         """List who is in a channel. Raises AckTimeout, with those of this process, if Redis does not tell."""
         self._wake()
         until = self._runner.now() + self._seconds
-        while not (self._is_settled or self._was_away) and self._runner.now() < until:
+        while not self._is_settled and self._bus.is_ready and self._runner.now() < until:
             self._pause(SOON)
         try:
             entries = self._roll.read(place) if self._is_settled else None
@@ -128,6 +128,8 @@ class RedisPresence:
 
     def _greet_all(self) -> None:
         """Send the list to all subscribers: they may have missed something."""
+        if not self._is_settled:
+            return
         for place, attendants in self._attendance.places.items():
             if self._attendance.is_shown(place):
                 self._arrived[place] = {sid: None for attendant in attendants.values() for sid in attendant.sids}
@@ -168,13 +170,14 @@ class RedisPresence:
     def _enter(self) -> None:
         """Find out what Redis has of this process, and what has to be changed."""
         self._is_settled = False
-        epoch, registered = self._roll.hello(new_id())
+        hello = self._roll.hello(new_id())
         self._next_beat = self._runner.now() + self._seconds / 2
-        if epoch == self._epoch or not self._was_away:
-            self._registered = registered
+        if hello.epoch == self._epoch or not self._was_away:
+            self._registered = hello.registered
+            self._processes = hello.processes
         else:
             self._restore()
-        self._epoch = epoch
+        self._epoch = hello.epoch
         here = {(place, key) for place, attendants in self._attendance.places.items() for key in attendants}
         for item in here.union(self._registered):
             self._note(*item)
@@ -221,16 +224,23 @@ class RedisPresence:
     def _tell_changes(self) -> None:
         """Tell Redis what is true now of all that has changed."""
         for items in _batches(list(self._changed)):
-            changes = []
-            for item in items:
-                count = self._count(item)
-                self._changed.pop(item, None)
-                if count == ABSENT:
-                    self._registered.pop(item, None)
-                else:
-                    self._registered[item] = count
-                changes.append(self._change(item, count))
-            self._make(changes)
+            before = [(item, self._registered.get(item, ABSENT)) for item in items]
+            changes = [self._change(item, self._count(item)) for item in items]
+            for change in changes:
+                self._changed.pop(change.item, None)
+                self._register(change.item, change.sockets)  # what changes meanwhile is held against that
+            try:
+                self._make(changes)
+            except BaseException:
+                for item, count in before:
+                    self._register(item, count)
+                raise
+
+    def _register(self, item: Item, count: int) -> None:
+        if count == ABSENT:
+            self._registered.pop(item, None)
+        else:
+            self._registered[item] = count
 
     def _bury(self, dead: str) -> None:
         """Take what there still is of a dead process, and tell who has gone with it."""

@@ -37,7 +37,7 @@ if not epoch then
   redis.call('SET', KEYS[3], epoch)
 end
 redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
-return {epoch, redis.call('HGETALL', KEYS[2])}
+return {epoch, redis.call('ZCARD', KEYS[1]), redis.call('HGETALL', KEYS[2])}
 """
 )
 _BEAT = (
@@ -113,6 +113,16 @@ _READ = "return redis.call('HGETALL', KEYS[1])"
 _POST = "redis.call('PUBLISH', ARGV[1], ARGV[2] .. cjson.encode(redis.call('HGETALL', KEYS[1])))"
 
 
+class Hello(NamedTuple):
+    """What a process learns when it comes, or comes back."""
+
+    epoch: str
+    #: How many processes there are.
+    processes: int
+    #: What Redis has of this one.
+    registered: dict[Item, int]
+
+
 class Pulse(NamedTuple):
     """What a process learns when it says that it lives."""
 
@@ -167,14 +177,14 @@ class Roll:
         self._uid = uid
         self._life = round(life * 1000)
 
-    def hello(self, epoch: str) -> tuple[str, dict[Item, int]]:
-        """Live; return the epoch and what Redis has of this process.
+    def hello(self, epoch: str) -> Hello:
+        """Live.
 
         :param epoch: what it is from now on, if Redis has none.
         """
         keys = (self._processes, self._of(self._uid), f"{self._base}epoch")
-        answer, flat = self._dial.run(_HELLO, keys, (self._uid, self._life, epoch))
-        return answer.decode(), {_item(name): int(count) for name, count in _pairs(flat)}
+        answer, processes, flat = self._dial.run(_HELLO, keys, (self._uid, self._life, epoch))
+        return Hello(answer.decode(), processes, {_item(name): int(count) for name, count in _pairs(flat)})
 
     def beat(self) -> Pulse | None:
         """Live on; None if it is too late for that, as others may have begun to bury this process."""
