@@ -107,7 +107,7 @@ class RedisPresence:
         if self._kill is not None:
             self._is_over = True
             self._wake()
-            if not self._ended.wait(deadline):
+            if not (self._is_settled and self._ended.wait(deadline)):
                 self._kill()
 
     # What is new here.
