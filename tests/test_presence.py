@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
-from webpy_socketio import EventError, NoSocket, Presence, disconnect_session, presence, to
+from webpy_socketio import EventError, NoSocket, Presence, disconnect_session, metrics_collector, presence, to
 from webpy_socketio.events import Events
 from webpy_socketio.reasons import TRANSPORT_CLOSE
 from webpy_socketio.sockets import Socket
@@ -342,6 +343,14 @@ def test_an_event_that_cannot_be_told_fails_no_client(hall: Hall, caplog: pytest
     assert hall.enter("anna", "hall-1").subscribe("hall-2")
     assert "cannot be told who is in hall-1" in caplog.text
     assert hall.told() == [("join", "hall-1", "anna"), ("join", "hall-2", "anna")]
+
+
+def test_presences_are_counted(hall: Hall) -> None:
+    registry = CollectorRegistry()
+    registry.register(metrics_collector())
+    for user, channel in (("anna", "hall-1"), ("anna", "hall-1"), ("anna", "silent-1"), (None, "hall-1")):
+        hall.enter(user, channel, "room")
+    assert registry.get_sample_value("webpy_socketio_presences") == 3
 
 
 def test_asking_for_what_is_not_kept(hall: Hall) -> None:
