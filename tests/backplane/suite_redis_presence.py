@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from tests.backplane.presence_contract import HALL, Guest, PresenceContract, Station, Told, eventually
+from webpy_socketio.backplane import redis_presence
 from webpy_socketio.backplane.redis import RedisBackplane
 from webpy_socketio.errors import AckTimeout
 from webpy_socketio.events import Events
@@ -176,6 +177,33 @@ def test_redis_forgets_everything(make: Callable[..., Station], connection: Any)
     eventually(lambda: watcher.view == {"watcher", "anna", "carl"})
     eventually(lambda: len(told(one, two)) == 5)
     assert sorted(told(one, two))[-2:] == [("join", HALL, "watcher"), ("leave", HALL, "bert")]
+
+
+def test_a_process_that_was_there_before_redis_is_not_the_first(
+    make: Callable[..., Station], connection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_presence, "GRACE", 1.0)
+    one = make()
+    one.enter("anna", "a1")
+    eventually(lambda: len(told(one)) == 1)
+    connection.flushall()
+    new = Station(make_backplane(), wait=False)
+    new.backplane.presence._was_away = True  # type: ignore[attr-defined]
+    new.enter("anna", "a2")
+    eventually(lambda: new.here() == one.here() == [("anna", 2)])
+    new.enter("end", "e")
+    eventually(lambda: ("join", HALL, "end") in new.seen)
+    assert sorted(told(one, new)) == [("join", HALL, "anna"), ("join", HALL, "end")]
+    new.backplane.stop(1)
+
+
+def test_more_than_fits_into_one_step(make: Callable[..., Station]) -> None:
+    one, two = make(), make()
+    for number in range(350):
+        one.enter(number, f"s{number}", f"hall-{number}")
+    eventually(lambda: len(one.seen) == 350)
+    for number in range(0, 350, 70):
+        eventually(lambda number=number: two.here(f"hall-{number}") == [(number, 1)])
 
 
 def test_a_process_that_stops_leaves_the_others_to_wait(make: Callable[..., Station], connection: Any) -> None:

@@ -8,6 +8,7 @@ subscribers, by Redis; see :mod:`.redis_roll`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TypeVar
 
 from ..attendance import Attendance
@@ -204,10 +205,12 @@ class RedisPresence:
         if self._runner.now() >= self._next_beat:
             for dead in self._beat().dead:
                 self._bury(dead)
-        self._tell_changes()
+        if self._changed:
+            self._tell_changes()
         is_heard = self._bus.hears(self._names.presence)
-        while self._unasked and is_heard:
-            self._roll.post(self._unasked.popitem()[0], self._names.presence)
+        for place in list(islice(self._unasked, BATCH if is_heard else 0)):
+            del self._unasked[place]
+            self._roll.post(place, self._names.presence)
         if not (self._changed or (self._unasked and is_heard) or self._is_over):
             self._waiter = self._runner.waiter()
             self._waiter.wait(SOON if self._unasked else max(0.0, self._next_beat - self._runner.now()))
@@ -222,19 +225,19 @@ class RedisPresence:
         return pulse
 
     def _tell_changes(self) -> None:
-        """Tell Redis what is true now of all that has changed."""
-        for items in _batches(list(self._changed)):
-            before = [(item, self._registered.get(item, ABSENT)) for item in items]
-            changes = [self._change(item, self._count(item)) for item in items]
-            for change in changes:
-                self._changed.pop(change.item, None)
-                self._register(change.item, change.sockets)  # what changes meanwhile is held against that
-            try:
-                self._make(changes)
-            except BaseException:
-                for item, count in before:
-                    self._register(item, count)
-                raise
+        """Tell Redis what is true now of some that have changed."""
+        items = list(islice(self._changed, BATCH))
+        before = [(item, self._registered.get(item, ABSENT)) for item in items]
+        changes = [self._change(item, self._count(item)) for item in items]
+        for change in changes:
+            del self._changed[change.item]
+            self._register(change.item, change.sockets)  # what changes meanwhile is held against that
+        try:
+            self._make(changes)
+        except BaseException:
+            for item, count in before:
+                self._register(item, count)
+            raise
 
     def _register(self, item: Item, count: int) -> None:
         if count == ABSENT:
@@ -273,7 +276,8 @@ class RedisPresence:
         return Change(item, count, since, channel, new, gone)
 
     def _leave(self) -> None:
-        self._tell_changes()
+        while self._changed:
+            self._tell_changes()
         self._roll.leave(self._attendance.grace)
 
     def _since(self, item: Item) -> int:
