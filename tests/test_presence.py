@@ -126,6 +126,16 @@ def test_a_page_that_is_loaded_again_is_not_told(hall: Hall) -> None:
     assert events_of(watcher) == [{"channel": "hall-1", "leave": {"user": "anna"}}]
 
 
+def test_the_grace_begins_with_the_last_leave(hall: Hall) -> None:
+    hall.enter("anna", "hall-1").close()
+    hall.server.advance(GRACE - 1)
+    hall.enter("anna", "hall-1").close()
+    hall.server.advance(GRACE - 0.1)
+    assert hall.told() == [("join", "hall-1", "anna")]
+    hall.server.advance(0.1)
+    assert hall.told() == [("leave", "hall-1", "anna")]
+
+
 def test_without_grace_a_leave_is_told_at_once() -> None:
     hall = Hall(presence_grace=0)
     with hall.server:

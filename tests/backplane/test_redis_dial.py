@@ -52,14 +52,15 @@ def _check_roll(dial: Dial) -> None:
     assert other.hello("another").epoch == "epoch"
     assert roll.change([Change((place, "1"), 1, 1000)]) == [(1, 1000, 1)]
     assert other.change([Change((place, "1"), 2, 2000)]) == [(0, 1000, 3)]
+    assert other.change([Change((place, "1"), 2, 900)]) == [(0, 900, 3)]
     assert roll.hello("").registered == {(place, "1"): 1}
-    assert roll.change([Change((place, "1"), ABSENT, 0)]) == [(0, 1000, 2)]
-    assert other.read(place) == {"1": (1000, {"second": 2})}
+    assert roll.change([Change((place, "1"), ABSENT, 0)]) == [(0, 900, 2)]
+    assert other.read(place) == {"1": (900, {"second": 2})}
     roll.post(place, b"somewhere")
     assert other.change([], dead="first") is None
     roll.leave(0)
     assert other.beat() == (1, [])
-    assert other.change([Change((place, "1"), ABSENT, 0)]) == [(-1, 1000, 0)]
+    assert other.change([Change((place, "1"), ABSENT, 0)]) == [(-1, 900, 0)]
     other.leave(0)
 
 
