@@ -330,6 +330,40 @@ def test_handlers_of_one_channel_run_in_order(hall: Hall) -> None:
     assert [what for what, _, _ in hall.told()] == ["join", "slow", "leave"]
 
 
+@pytest.mark.parametrize("waiting", [0, 1, 2])
+@pytest.mark.parametrize("when", ["subscribed", "let in", "renamed"])
+def test_a_client_for_which_it_is_too_much_to_be_told(when: str, waiting: int) -> None:
+    hall = Hall(presence_grace=0, max_outbox_packets=2)
+    with hall.server:
+        watcher = hall.server.client()
+
+        def fill(socket: Socket) -> None:
+            socket.link.write = None
+            for number in range(waiting):
+                socket.send(number)
+
+        @hall.events.on_connect
+        def connected(request: Any, socket: Socket, context: dict[str, Any]) -> None:
+            if when == "let in":
+                fill(socket)
+
+        watcher.connect("/", {"user": "anna", "channels": ["hall-1", "hall-2"] if when != "subscribed" else []})
+        [socket] = hall.sockets
+        if when == "subscribed":
+            fill(socket)
+            to(socket.sid).subscribe("hall-1", "hall-2")
+        elif when == "renamed":
+            fill(socket)
+            socket.user = "bert"
+        assert not watcher.connected
+        assert presence("hall-1") == presence("hall-2") == []
+        assert len(hall.server.node.services.attendance) == 0
+        for user in ("anna", "bert"):
+            for channel in ("hall-1", "hall-2"):
+                kinds = [what for what, where, who in hall.seen if (where, who) == (channel, user)]
+                assert kinds in ([], ["join", "leave"])
+
+
 def test_what_a_handler_that_hangs_holds_up_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
     hall = Hall(max_inbox=2, presence_grace=0)
     caplog.set_level(logging.ERROR, "webpy_socketio")

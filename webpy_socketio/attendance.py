@@ -44,7 +44,8 @@ class Attendance:
         self.places: dict[Place, dict[str, Attendant]] = {}
         #: Called with the place and the key when something of an attendant is new.
         self.on_change: Callable[[Place, str], None] = _nothing
-        #: Called with the place and the session id of a socket that is to be told who is there; before it joins.
+        #: Called with the place and the session id of a socket that is to be told who is there, before others are told
+        #: that it is new.
         self.on_arrival: Callable[[Place, str], None] = _nothing
         self._deadlines = deadlines
         self._runner = runner
@@ -62,15 +63,15 @@ class Attendance:
             if self.has(channel):
                 check_user(user, channel)
 
-    def join(self, namespace: str, channels: Iterable[str], user: Any, sid: str) -> None:
-        """A socket has subscribed to channels."""
-        for channel in channels:
-            rule = presence_rule_of(self.rules, channel)
-            if rule is not None:
-                place = Place(namespace, channel)
-                if rule.clients:
-                    self.on_arrival(place, sid)
-                self._add(place, key_of(user, sid), sid)
+    def join(self, namespace: str, channel: str, user: Any, sid: str) -> None:
+        """A socket has subscribed to a channel. It may be gone when this returns, if it cannot take what it is told."""
+        rule = presence_rule_of(self.rules, channel)
+        if rule is not None:
+            place, key = Place(namespace, channel), key_of(user, sid)
+            self._add(place, key, sid)
+            if rule.clients:
+                self.on_arrival(place, sid)
+            self.on_change(place, key)
 
     def leave(self, namespace: str, channels: Iterable[str], user: Any, sid: str) -> None:
         """It is subscribed no longer."""
@@ -86,20 +87,24 @@ class Attendance:
         Who it was before is not waited for.
         """
         before, after = key_of(users[0], sid), key_of(users[1], sid)
-        for channel in channels if before != after else ():
-            place = Place(namespace, channel)
-            if self._discard(place, before, sid):
-                self._add(place, after, sid)
-                self._end(place, before)
+        if before == after:
+            return
+        places = [Place(namespace, channel) for channel in channels]
+        places = [place for place in places if self._discard(place, before, sid)]
+        for place in places:  # all of them before the first is told, which may be too much for the socket
+            self._add(place, after, sid)
+        for place in places:
+            self.on_change(place, after)
+            self._end(place, before)
 
     def find(self, place: Place, key: str) -> Attendant | None:
         """Return an attendant; None if it is not here."""
         return self.places.get(place, {}).get(key)
 
-    def here(self, place: Place) -> list[Presence]:
-        """Who is there, as far as this process knows."""
+    def here(self, place: Place) -> dict[str, Presence]:
+        """Who is there, by key, as far as this process knows."""
         attendants = self.places.get(place, {})
-        return [presence_of(key, attendant.since, len(attendant.sids)) for key, attendant in attendants.items()]
+        return {key: presence_of(key, one.since, len(one.sids)) for key, one in attendants.items()}
 
     def is_shown(self, place: Place) -> bool:
         """Whether the subscribers of a channel are told who is there."""
@@ -118,7 +123,6 @@ class Attendance:
         if attendant is None:
             attendant = attendants[key] = Attendant(round(self._runner.time() * 1000))
         attendant.sids.add(sid)
-        self.on_change(place, key)
 
     def _discard(self, place: Place, key: str, sid: str) -> bool:
         """Take a socket from an attendant; tells whether it was there."""

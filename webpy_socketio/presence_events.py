@@ -5,6 +5,8 @@ Those of one channel run one after the other, in the order in which it happened.
 
 from __future__ import annotations
 
+from functools import partial
+
 from .events import Events
 from .handlers import Handler
 from .inbox import Inbox
@@ -35,11 +37,14 @@ class PresenceEvents:
         if inbox is None:
             inbox = self._inboxes[place] = Inbox(self._runner, None)
             inbox.put(0, self._run, handlers, place, presence)
-            inbox.when_idle(lambda: self._inboxes.__delitem__(place))
+            inbox.when_idle(partial(self._forget, place))
         elif inbox.backlog < self._most:
             inbox.put(0, self._run, handlers, place, presence)
         else:
             logger.error("%s is not run: %d before it wait in %s", event.name, self._most, printable(place.channel))
+
+    def _forget(self, place: Place) -> None:
+        del self._inboxes[place]
 
     def _run(self, handlers: list[Handler], place: Place, presence: Presence) -> None:
         for handler in handlers:

@@ -111,7 +111,7 @@ class Receiver:
         if self.is_attached:
             is_new = self._services.delivery.membership(self.namespace).add(channel, self.sid)
             if is_new and attendance.rules:
-                attendance.join(self.namespace, (channel,), self._user, self.sid)
+                attendance.join(self.namespace, channel, self._user, self.sid)
 
     def unsubscribe(self, channel: str) -> None:
         """End a subscription; nothing happens if there is none."""
@@ -149,7 +149,7 @@ class Receiver:
         for prepared, is_kept in held:
             self._transmit(prepared, is_kept)
         if services.attendance.rules:
-            services.attendance.join(self.namespace, self.channels, self._user, self.sid)
+            self._appear()
         if services.overflows.default is not None:
             services.overflows.wait_for_room((self.link,), services.overflows.default)
 
@@ -254,6 +254,12 @@ class Receiver:
     def note_outgoing(self, data: list[Any]) -> None:
         """Tell the handlers of outgoing events."""
         self.owner.note_outgoing(self, data)
+
+    def _appear(self) -> None:
+        """Be present in the channels that the client follows already."""
+        for channel in self.channels:
+            if self.is_attached:  # no longer, if what it was told was too much for it
+                self._services.attendance.join(self.namespace, channel, self._user, self.sid)
 
     def _emit(self, data: list[Any], seconds: float, listener: AckListener | None, volatile: bool) -> None:
         services = self._services

@@ -85,7 +85,7 @@ class Guest:
         self.user = user
         self._station, self._sid, self._channel, self._namespace = station, sid, channel, namespace
         self.member = FakeMember(station.delivery, sid, channel, namespace=namespace)
-        station.attendance.join(namespace, [channel], user, sid)
+        station.attendance.join(namespace, channel, user, sid)
 
     def leave(self) -> None:
         """End the subscription."""

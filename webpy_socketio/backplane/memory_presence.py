@@ -32,7 +32,7 @@ class MemoryPresence:
 
     def here(self, place: Place) -> list[Presence]:
         """List who is in a channel."""
-        return self._attendance.here(place)
+        return list(self._attendance.here(place).values())
 
     def stop(self, deadline: float) -> None:
         """Nothing is held, so there is nothing to let go of."""
@@ -47,12 +47,13 @@ class MemoryPresence:
             self._tell(place, presence_of(key, since, 0), False)
 
     def _tell(self, place: Place, presence: Presence, has_joined: bool) -> None:
-        if self._attendance.is_shown(place):
-            self._send(joined(place, presence) if has_joined else left(place, presence))
         self._events.tell(place, presence, has_joined)
+        if self._attendance.is_shown(place):  # a client for which that is too much leaves, which is told after this
+            self._send(joined(place, presence) if has_joined else left(place, presence))
 
     def _greet(self, place: Place, sid: str) -> None:
-        self._send(all_here(place, [sid], self._attendance.here(place)))
+        told = [one for key, one in self._attendance.here(place).items() if (place, key) in self._known]
+        self._send(all_here(place, [sid], told))
 
     def _send(self, envelope: Envelope) -> None:
         """Send one after the other: others are served while one is sent to very many."""

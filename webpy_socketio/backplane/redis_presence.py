@@ -91,7 +91,7 @@ class RedisPresence:
         except TROUBLE:
             entries = None
         if entries is None:
-            here = self._attendance.here(place)
+            here = list(self._attendance.here(place).values())
             raise AckTimeout("it is not known who is there in other processes: Redis is not reached", here)
         return _presences(self._with_own(place, entries))
 
@@ -249,7 +249,7 @@ class RedisPresence:
         """Take what there still is of a dead process, and tell who has gone with it."""
         for items in _batches(self._roll.items(dead)):
             if not self._make([self._change(item, ABSENT) for item in items], dead):
-                return  # it lives after all, or somebody else was quicker
+                return  # it lives after all
         self._roll.bury(dead)
 
     def _make(self, changes: Sequence[Change], dead: str | None = None) -> bool:
