@@ -66,7 +66,8 @@ class Node:
         )
         self._namespaces = Namespaces(self.services)
         backplane.start(delivery)
-        backplane.presence.start(delivery, attendance, PresenceEvents(events, runner, settings.max_inbox))
+        self._presence_events = PresenceEvents(events, runner, settings.max_inbox)
+        backplane.presence.start(delivery, attendance, self._presence_events)
 
     def drain(self, longest: float = math.inf) -> None:
         """Let nobody in any more, and close all connections, those that are waited for too; see Goodbyes."""
@@ -83,7 +84,7 @@ class Node:
     @property
     def is_quiet(self) -> bool:
         """Whether all connections are over, and their handlers have run."""
-        return self.hub.is_quiet
+        return self.hub.is_quiet and not self._presence_events.is_busy
 
     def stop(self, deadline: float) -> None:
         """Let go of the backplane, within so many seconds."""

@@ -27,6 +27,11 @@ class PresenceEvents:
         self._most = most
         self._inboxes: dict[Place, Inbox] = {}
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a handler runs."""
+        return bool(self._inboxes)
+
     def tell(self, place: Place, presence: Presence, has_joined: bool) -> None:
         """Have the handlers run for one who has joined, or left."""
         event = self._events.on_join if has_joined else self._events.on_leave

@@ -117,7 +117,9 @@ def joined(channel: str, one: Presence) -> None:
 @on_leave
 def left(channel: str, one: Presence) -> None:
     """Somebody has gone."""
+    gevent.sleep(0.05)  # a handler may wait
     seen.append(["leave", channel, one.user])
+    print("left", one.user)
 
 
 @on_event("others")

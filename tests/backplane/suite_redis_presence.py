@@ -22,7 +22,7 @@ from webpy_socketio.transports.workers import Workers
 
 URL = f"redis://127.0.0.1:{os.environ['REDIS_PORT']}"
 BASE = "socket.io-{presence}#"
-SECONDS = 0.6
+SECONDS = 1.0
 
 
 def make_backplane(**options: Any) -> RedisBackplane:

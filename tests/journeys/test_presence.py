@@ -11,7 +11,7 @@ import pytest
 
 from tests.clusters import Client, Cluster, do, is_ready
 from tests.redis_servers import RedisServer
-from tests.serving import wait_for
+from tests.serving import serve, wait_for
 
 #: python-socketio's client may be told something while it closes, which it does not expect.
 pytestmark = pytest.mark.filterwarnings(r"ignore:Exception in thread .*\(_handle_eio_message\)")
@@ -26,7 +26,7 @@ def cluster() -> Iterator[Cluster]:
     with ExitStack() as stack:
         cluster = Cluster(stack, stack.enter_context(RedisServer()))
         for name in ("one", "two"):
-            cluster.add_python(name, redis_timeout=0.6, presence_grace=GRACE)
+            cluster.add_python(name, redis_timeout=1.2, presence_grace=GRACE)
         yield cluster
 
 
@@ -79,7 +79,7 @@ def test_tabs_in_two_processes_are_one_user(cluster: Cluster) -> None:
 
 
 def test_a_process_is_killed(cluster: Cluster) -> None:
-    cluster.add_python("three", redis_timeout=0.6, presence_grace=GRACE)
+    cluster.add_python("three", redis_timeout=1.2, presence_grace=GRACE)
     watchers = [cluster.client(name, f"watcher {name}", HALL) for name in ("one", "two")]
     for name in ("anna", "bert", "watcher 3"):
         cluster.client("three", name, HALL)
@@ -106,7 +106,18 @@ def test_a_process_stops_and_some_come_back_to_another(cluster: Cluster) -> None
     cluster.client("one", "anna again", HALL)
     wait_for(lambda: leaves(watcher) == ["bert"])
     assert here(cluster) == [["anna", 1], ["watcher", 1]]
-    assert seen(cluster, "one") == [["join", "watcher"], ["leave", "bert"]]
+    wait_for(lambda: seen(cluster, "one") == [["join", "watcher"], ["leave", "bert"]])
+
+
+def test_a_process_that_is_alone_tells_of_all_before_it_stops() -> None:
+    with ExitStack() as stack:
+        server = stack.enter_context(serve("cluster", presence_grace=60))
+        gone = Client(server, "anna", HALL)
+        gone.close()
+        stack.callback(Client(server, "bert", HALL).close)
+        wait_for(lambda: do(server, "presence", channel=HALL) == [["anna", 0], ["bert", 1]])
+        assert server.signal(signal.SIGTERM) == 0
+        assert sorted(line for line in server.log.splitlines() if line.startswith("left")) == ["left anna", "left bert"]
 
 
 def test_redis_is_stopped_and_started(cluster: Cluster) -> None:
