@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from webpy_socketio import EventError, NoSocket, Presence, disconnect_session, metrics_collector, presence, to
+from webpy_socketio import (
+    EventError,
+    NoSocket,
+    Presence,
+    disconnect_session,
+    metrics_collector,
+    presence,
+    shortcuts,
+    to,
+)
 from webpy_socketio.events import Events
 from webpy_socketio.reasons import TRANSPORT_CLOSE
 from webpy_socketio.sockets import Socket
@@ -300,6 +309,19 @@ def test_a_user_that_cannot_be_told(hall: Hall, user: Any, caplog: pytest.LogCap
     assert [one.user for one in presence("hall-1")] == ["anna"]
 
 
+def test_elsewhere_a_user_can_be_anything(hall: Hall, caplog: pytest.LogCaptureFixture) -> None:
+    hall.enter("anna", "hall-1")
+    client = hall.enter(None, "room", "room-2")
+    socket = hall.sockets[-1]
+    for user in (object(), ("a", 1), None, 1.5):
+        socket.user = user
+    client.unsubscribe("room")
+    client.close()
+    assert not socket.connected
+    assert caplog.text == ""
+    assert [one.user for one in presence("hall-1")] == ["anna"]
+
+
 def test_a_client_that_is_waited_for_is_there() -> None:
     hall = Hall(recovery=True, recovery_window=10)
     with hall.server:
@@ -407,7 +429,8 @@ def test_asking_for_what_is_not_kept(hall: Hall) -> None:
     assert len(hall.server.node.services.attendance) == 0
 
 
-def test_asking_without_a_server() -> None:
+def test_asking_without_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shortcuts, "_current", None)
     with pytest.raises(NoSocket):
         presence("hall-1")
 

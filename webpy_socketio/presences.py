@@ -47,8 +47,11 @@ def check_user(user: Any, channel: str) -> None:
 
 
 def key_of(user: Any, sid: str) -> str:
-    """What tells a presence from others: its user, or, if there is none, the socket. ASCII, in one line."""
-    return NOBODY + sid if user is None else json.dumps(user)
+    """What tells a presence from others: its user, or the socket, if there is none. ASCII, in one line.
+
+    Who is in no channel with presence may have a user of any other type.
+    """
+    return json.dumps(user) if isinstance(user, (str, int)) else NOBODY + sid
 
 
 def user_of(key: str) -> User:
