@@ -20,6 +20,7 @@ from .hub import Hub
 from .logs import MessageLog
 from .metrics import Counters
 from .namespaces import Namespaces
+from .options import STREAMS
 from .overflows import Overflows
 from .peers import Peer
 from .presence_events import PresenceEvents
@@ -37,12 +38,14 @@ class Node:
     def __init__(self, settings: Settings, events: Events, runner: Runner, backplane: Backplane) -> None:
         deadlines, counters = Deadlines(), Counters()
         desk = AckDesk(deadlines, counters)
-        recovery = _recovery(settings, deadlines) if settings.recovery else None
+        is_local = settings.redis_url is None or settings.redis_adapter != STREAMS
+        recovery = _recovery(settings, deadlines) if settings.recovery and is_local else None
         history = None if recovery is None else recovery.history
         overflows = Overflows(settings, events.overflow_rules, runner)
         web_sessions = WebSessions()
         attendance = Attendance(events.presence_rules, settings.presence_grace, deadlines, runner)
         delivery = Delivery(settings.max_attachments, events, desk, counters, overflows, history, web_sessions, runner)
+        backplane.start(delivery)
         ending: weakref.WeakSet[Conversation] = weakref.WeakSet()
         self.hub = Hub(settings, runner, deadlines, counters, self._converse, ending)
         self._goodbyes = Goodbyes(self.hub)
@@ -57,6 +60,7 @@ class Node:
             MessageLog(settings.message_log_format),
             desk,
             recovery,
+            backplane.roaming,
             overflows,
             attendance,
             Tokens(settings, runner.time),
@@ -65,7 +69,6 @@ class Node:
             self.hub.expel,
         )
         self._namespaces = Namespaces(self.services)
-        backplane.start(delivery)
         self._presence_events = PresenceEvents(events, runner, settings.max_inbox)
         backplane.presence.start(delivery, attendance, self._presence_events)
 

@@ -1,4 +1,4 @@
-"""The owner of a socket: the conversation that it is part of."""
+"""The owner: what a socket needs of the conversation that it is part of."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .reasons import Reason
 
 
 class Owner(Protocol):
-    """What a socket needs of the conversation that it is part of."""
+    """One client's conversation, in all the namespaces that it joined."""
 
     @property
     def session(self) -> Session:

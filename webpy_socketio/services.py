@@ -19,6 +19,7 @@ from .metrics import Counters
 from .overflows import Overflows
 from .reasons import Reason
 from .recovery import Recovery
+from .roaming import Roaming
 from .runner import Runner
 from .settings import Settings
 from .tokens import Tokens
@@ -38,8 +39,10 @@ class Services:
     counters: Counters
     log: MessageLog
     desk: AckDesk
-    #: None if clients cannot come back to a connection that broke.
+    #: None if clients cannot come back to a connection that broke, in this process.
     recovery: Recovery | None
+    #: None if they cannot come back to any process.
+    roaming: Roaming | None
     overflows: Overflows
     attendance: Attendance
     tokens: Tokens

@@ -14,6 +14,7 @@ import redis
 from tests.backplane.presence_contract import HALL, Guest, PresenceContract, Station, Told, eventually
 from webpy_socketio.backplane import redis_presence
 from webpy_socketio.backplane.redis import RedisBackplane
+from webpy_socketio.backplane.streams import StreamsBackplane
 from webpy_socketio.errors import AckTimeout
 from webpy_socketio.events import Events
 from webpy_socketio.presences import Place
@@ -42,6 +43,18 @@ def _nothing_is_left(connection: Any) -> Iterator[None]:
     connection.flushall()
     yield
     connection.flushall()
+
+
+def make_streams() -> StreamsBackplane:
+    """The same over a stream."""
+    settings = load_settings({"redis_url": URL, "redis_timeout": SECONDS, "redis_adapter": "streams"})
+    return StreamsBackplane(settings, URL, Events(), Workers())
+
+
+class TestStreamsPresence(PresenceContract):
+    """The suite of the contract."""
+
+    factory = staticmethod(make_streams)
 
 
 class TestRedisPresence(PresenceContract):

@@ -1,4 +1,4 @@
-"""Runs the suites of the backplane over Redis, with a Redis of its own, in a process that has gevent's patches."""
+"""Runs the suite of the backplane over Redis, with a Redis of its own, in a process that has gevent's patches."""
 
 from __future__ import annotations
 
@@ -12,24 +12,13 @@ import pytest
 from tests.redis_servers import RedisServer
 from tests.serving import ROOT
 
-HERE = Path(__file__).parent
 
-
-@pytest.mark.parametrize("suite", ["suite_redis", "suite_redis_presence"])
-def test_the_suite_of_the_backplane_over_redis(suite: str) -> None:
+@pytest.mark.parametrize("suite", ["suite_redis.py", "suite_streams.py", "suite_redis_presence.py"])
+def test_the_suite_of_a_backplane_over_redis(suite: str) -> None:
+    path = str(Path(__file__).with_name(suite))
     with RedisServer() as redis:
         done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "gevent.monkey",
-                "--module",
-                "pytest",
-                "-q",
-                "-p",
-                "no:cacheprovider",
-                str(HERE / f"{suite}.py"),
-            ],
+            [sys.executable, "-m", "gevent.monkey", "--module", "pytest", "-q", "-p", "no:cacheprovider", path],
             cwd=ROOT,
             env={**os.environ, "REDIS_PORT": str(redis.port)},
             capture_output=True,

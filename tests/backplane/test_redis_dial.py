@@ -46,7 +46,7 @@ def check(url: str) -> None:
 
 def _check_roll(dial: Dial) -> None:
     """Who is where is kept there; in a cluster that takes keys in one place."""
-    roll, other = (Roll(dial, "socket.io", uid, 1.0) for uid in ("first", "second"))
+    roll, other = (Roll(dial, "socket.io", uid, 1.0, b"changes") for uid in ("first", "second"))
     place = Place("/", "hall")
     assert roll.hello("epoch").registered == {}
     assert other.hello("another").epoch == "epoch"

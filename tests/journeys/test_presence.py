@@ -21,12 +21,18 @@ GRACE = 0.4
 
 
 @pytest.fixture
-def cluster() -> Iterator[Cluster]:
+def adapter() -> str:
+    """How the processes tell each other everything else."""
+    return "pubsub"
+
+
+@pytest.fixture
+def cluster(adapter: str) -> Iterator[Cluster]:
     """Two processes that are quick to notice."""
     with ExitStack() as stack:
         cluster = Cluster(stack, stack.enter_context(RedisServer()))
         for name in ("one", "two"):
-            cluster.add_python(name, redis_timeout=1.2, presence_grace=GRACE)
+            cluster.add_python(name, redis_timeout=1.2, presence_grace=GRACE, redis_adapter=adapter)
         yield cluster
 
 
@@ -61,17 +67,16 @@ def leaves(client: Client) -> list[str]:
     return [data[1]["leave"]["user"] for data in client.heard if data[0] == "presence" and "leave" in data[1]]
 
 
+@pytest.mark.parametrize("adapter", ["pubsub", "streams"])
 def test_tabs_in_two_processes_are_one_user(cluster: Cluster) -> None:
-    cluster.add_node("node")
     watchers = [cluster.client(name, f"watcher {name}", HALL) for name in ("one", "two")]
-    node = cluster.client("node", "node", HALL)
     tabs = [cluster.client("one", "anna 1", HALL), cluster.client("two", "anna 2", HALL)]
     for name in ("one", "two"):
         wait_for(lambda name=name: here(cluster, name) == [["anna", 2], ["watcher", 2]])
     tabs[0].close()
     wait_for(lambda: here(cluster, "two") == [["anna", 1], ["watcher", 2]])
     tabs[1].close()
-    for client in (*watchers, node):
+    for client in watchers:
         wait_for(lambda client=client: leaves(client) == ["anna"])
         assert [data[1]["join"]["user"] for data in client.heard if "join" in data[1]].count("anna") == 1
     wait_for(lambda: len(seen(cluster, "one", "two")) == 3)

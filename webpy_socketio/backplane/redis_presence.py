@@ -13,19 +13,19 @@ from typing import TypeVar
 
 from ..attendance import Attendance
 from ..delivery import Delivery
-from ..envelope import Selection
 from ..errors import AckTimeout
 from ..presence_events import PresenceEvents
 from ..presences import Place, Presence, all_here, joined, left, presence_of
 from ..runner import Runner, Waiter
+from ..settings import Settings
 from .inquiries import new_id
 from .redis_bus import FIRST_PAUSE, GRACE, LONGEST_PAUSE, Bus
 from .redis_dial import TROUBLE, Dial
 from .redis_roll import ABSENT, Change, Entry, Item, Pulse, Roll, read_post
-from .redis_wire import Names, encode_broadcast
+from .redis_wire import Names, decode_broadcast, encode_broadcast
 
 T = TypeVar("T")
-#: Whose broadcasts these are, so that also the process that made the change takes them from Redis, in their order.
+#: Whose broadcasts these are: also the process that made the change takes them from Redis, in their order.
 PUBLISHER = "presence"
 #: Changes in one step: Redis does nothing else meanwhile.
 BATCH = 100
@@ -39,19 +39,15 @@ NOBODY = Entry(2**63, {})
 
 
 class RedisPresence:
-    """The presences of one process of a cluster.
+    """The presences of one process of a cluster."""
 
-    :param seconds: within which Redis has to answer.
-    :param key: what the names of Redis' keys begin with.
-    """
-
-    def __init__(self, bus: Bus, names: Names, uid: str, dial: Dial, runner: Runner, seconds: float, key: str) -> None:
+    def __init__(self, bus: Bus, names: Names, uid: str, dial: Dial, runner: Runner, settings: Settings) -> None:
         self._bus = bus
         self._names = names
         self._uid = uid
         self._runner = runner
-        self._seconds = seconds
-        self._roll = Roll(dial, key, uid, LIVES * seconds)
+        self._seconds = settings.redis_timeout
+        self._roll = Roll(dial, settings.redis_key, uid, LIVES * self._seconds, names.presences)
         #: What Redis has of this process, or soon will; what is to be held against it; whom the list is to be sent to;
         #: and for which channels it has not been asked for yet.
         self._registered: dict[Item, int] = {}
@@ -95,7 +91,17 @@ class RedisPresence:
             raise AckTimeout("it is not known who is there in other processes: Redis is not reached", here)
         return _presences(self._with_own(place, entries))
 
-    def receive(self, payload: bytes) -> None:
+    def receive(self, channel: bytes, payload: bytes) -> bool:
+        """Tell the subscribers here what is published of presence; False if it is something else."""
+        if channel == self._names.presences:
+            self._delivery.deliver(decode_broadcast(payload), can_wait=False)
+        elif channel == self._names.my_presences:
+            self._receive_list(payload)
+        else:
+            return False
+        return True
+
+    def _receive_list(self, payload: bytes) -> None:
         """Take a list that this process has asked for, from among the changes."""
         place, entries = read_post(payload)
         # Whoever came after that was asked for gets all changes that are newer than the list, too.
@@ -143,7 +149,7 @@ class RedisPresence:
 
     def _wake(self) -> None:
         if self._kill is None:
-            self._bus.hold((self._names.presence,))
+            self._bus.hold((self._names.presences, self._names.my_presences))
             self._kill = self._runner.spawn(self._work)
         if self._waiter is not None:
             self._waiter.set()
@@ -207,10 +213,10 @@ class RedisPresence:
                 self._bury(dead)
         if self._changed:
             self._tell_changes()
-        is_heard = self._bus.hears(self._names.presence)
+        is_heard = self._bus.hears(self._names.presences, self._names.my_presences)
         for place in list(islice(self._unasked, BATCH if is_heard else 0)):
             del self._unasked[place]
-            self._roll.post(place, self._names.presence)
+            self._roll.post(place, self._names.my_presences)
         if not (self._changed or (self._unasked and is_heard) or self._is_over):
             self._waiter = self._runner.waiter()
             self._waiter.wait(SOON if self._unasked else max(0.0, self._next_beat - self._runner.now()))
@@ -271,9 +277,8 @@ class RedisPresence:
         if not self._attendance.is_shown(place):
             return Change(item, count, since)
         presence = presence_of(key, since, max(count, 0))
-        channel = self._names.broadcast(Selection(place.namespace, (place.channel,)))
         new, gone = (encode_broadcast(PUBLISHER, event(place, presence)) for event in (joined, left))
-        return Change(item, count, since, channel, new, gone)
+        return Change(item, count, since, new, gone)
 
     def _leave(self) -> None:
         while self._changed:

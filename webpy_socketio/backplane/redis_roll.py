@@ -58,7 +58,7 @@ local deadline = redis.call('ZSCORE', KEYS[1], process)
 local lives = deadline and tonumber(deadline) >= now or false
 if lives ~= (ARGV[2] == 'lives') then return false end
 local results = {}
-for first = 4, #ARGV, 7 do
+for first = 5, #ARGV, 6 do
   local place, user, count, since = ARGV[first], ARGV[first + 1], tonumber(ARGV[first + 2]), tonumber(ARGV[first + 3])
   local here = ARGV[3] .. place
   local text = redis.call('HGET', here, user)
@@ -82,7 +82,7 @@ for first = 4, #ARGV, 7 do
     told = -1
   end
   if told ~= 0 and ARGV[first + 4] ~= '' then
-    redis.call('PUBLISH', ARGV[first + 4], told == 1 and ARGV[first + 5] or ARGV[first + 6])
+    redis.call('PUBLISH', ARGV[4], told == 1 and ARGV[first + 4] or ARGV[first + 5])
   end
   results[#results + 1] = {told, entry.since, math.max(total, 0)}
 end
@@ -140,8 +140,7 @@ class Change(NamedTuple):
     sockets: int
     #: Milliseconds since 1970.
     since: int
-    #: Redis' channel for it, or nothing if nobody is told, and what is published of one who is new, or has gone.
-    channel: bytes = b""
+    #: What is published of one who is new, or has gone; nothing if nobody is told.
     joined: bytes = b""
     left: bytes = b""
 
@@ -168,14 +167,16 @@ class Roll:
     :param key: what the names of all keys begin with.
     :param uid: of the process.
     :param life: seconds for which a process is believed to live when it has said so.
+    :param channel: where changes are published.
     """
 
-    def __init__(self, dial: Dial, key: str, uid: str, life: float) -> None:
+    def __init__(self, dial: Dial, key: str, uid: str, life: float, channel: bytes) -> None:
         self._dial = dial
         self._base = f"{key}-{{presence}}#"
         self._processes = f"{self._base}processes"
         self._uid = uid
         self._life = round(life * 1000)
+        self._channel = channel
 
     def hello(self, epoch: str) -> Hello:
         """Live.
@@ -194,9 +195,9 @@ class Roll:
     def change(self, changes: Sequence[Change], dead: str | None = None) -> list[Outcome] | None:
         """Change what this process has, or take from a dead one; None if it is dead, or the other is not."""
         uid = dead or self._uid
-        args: list[Any] = [uid, "lives" if dead is None else "is dead", f"{self._base}in#"]
-        for (place, key), sockets, since, channel, joined, left in changes:
-            args += [_name(place), key, sockets, since, channel, joined, left]
+        args: list[Any] = [uid, "lives" if dead is None else "is dead", f"{self._base}in#", self._channel]
+        for (place, key), sockets, since, joined, left in changes:
+            args += [_name(place), key, sockets, since, joined, left]
         answer = self._dial.run(_CHANGE, (self._processes, self._of(uid)), args)
         return None if answer is None else [Outcome(*outcome) for outcome in answer]
 

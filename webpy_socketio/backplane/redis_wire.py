@@ -41,8 +41,9 @@ class Names:
         self.all_broadcasts = re.sub(r"([*?\[\]\\])", r"\\\1", key).encode() + b"#/*"
         #: What a process sends to itself, to know that it would hear others.
         self.echo = f"{key}-echo#{uid}#".encode()
-        #: Where it hears who is in a channel, when it has asked for that.
-        self.presence = f"{key}-presence#{uid}#".encode()
+        #: Where all hear who joins and leaves channels with presence, and one hears who is there when it has asked.
+        self.presences = f"{key}-presence#".encode()
+        self.my_presences = f"{key}-presence#{uid}#".encode()
 
     def broadcast(self, selection: Selection) -> bytes:
         """Where a broadcast goes: one for a single channel has a name that tells who need not read it."""
@@ -90,7 +91,7 @@ def own_marks(uid: str) -> tuple[bytes, bytes, bytes]:
 
 def encode_broadcast(uid: str, envelope: Envelope) -> bytes:
     """Encode an event for the other processes. Raises UnsendableValue."""
-    return pack([uid, _packet(envelope), _options(envelope)])
+    return pack([uid, {**_packet(envelope), "nsp": envelope.selection.namespace}, _options(envelope)])
 
 
 def decode_broadcast(payload: bytes) -> Envelope:
@@ -140,8 +141,20 @@ def _room(name: Any) -> str:
     return str(name)
 
 
+def broadcast_of(envelope: Envelope) -> Message:
+    """An event and whom it is for."""
+    return {"packet": _packet(envelope), "opts": _options(envelope)}
+
+
+def question_of(envelope: Envelope, seconds: float) -> Message:
+    """An event that everybody is to acknowledge within so many seconds."""
+    question = broadcast_of(envelope)
+    question["opts"]["flags"]["timeout"] = round(min(seconds, 1e6) * 1000)
+    return question
+
+
 def _packet(envelope: Envelope) -> Message:
-    return {"type": EVENT, "data": envelope.data, "nsp": envelope.selection.namespace}
+    return {"type": EVENT, "data": envelope.data}
 
 
 def _options(envelope: Envelope) -> Message:
@@ -177,9 +190,9 @@ def encode_request(kind: int, uid: str | None, request_id: str | None = None, **
 
 def encode_question(uid: str, request_id: str, envelope: Envelope, seconds: float) -> bytes:
     """Encode an event that everybody is to acknowledge within so many seconds. Raises UnsendableValue."""
-    options = _options(envelope)
-    options["flags"]["timeout"] = round(min(seconds, 1e6) * 1000)
-    return pack({"uid": uid, "requestId": request_id, "type": BROADCAST, "packet": _packet(envelope), "opts": options})
+    question = question_of(envelope, seconds)
+    question["packet"]["nsp"] = envelope.selection.namespace
+    return pack({"uid": uid, "requestId": request_id, "type": BROADCAST, **question})
 
 
 def decode_request(payload: bytes) -> Request:
