@@ -173,8 +173,7 @@ class ClusterBackplane(ABC):
     def _hear(self, channel: bytes, payload: bytes) -> None:
         """Whatever comes over Redis, the next message is to be heard."""
         try:
-            if not self.presence.receive(channel, payload):
-                self._receive(channel, payload)
+            self._receive(channel, payload)
         except Exception as error:
             where = channel.decode("utf-8", "replace")[:100]
             self._bus.complain(f"{type(error).__name__} by what came over Redis: {error} (on {where})")
