@@ -1,8 +1,8 @@
 """Plain messages: what a client gets that speaks no Socket.IO, and is in the main namespace only.
 
-The event ``message`` with one argument is that argument: a text, bytes, or the JSON of anything else. Any other event is
-JSON that names it, ``{"event": "move", "data": [1, 2]}``. Bytes beside other values are base64 in it. What is left of
-Socket.IO and Engine.IO (joining, acknowledgements, upgrades) has no form.
+The event ``message`` with one argument is that argument: a text, bytes, or the JSON of anything else. Any other event
+is JSON that names it, ``{"event": "move", "data": [1, 2]}``. Bytes beside other values are base64 in it. What is left
+of Socket.IO and Engine.IO (joining, acknowledgements, upgrades) has no form.
 """
 
 from __future__ import annotations
