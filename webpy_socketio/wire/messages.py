@@ -24,8 +24,8 @@ except ImportError:  # where it was installed without a compiler
 
 #: The first byte of a frame that is a whole message (section 5.2).
 WHOLE_TEXT, WHOLE_BINARY = 0x81, 0x82
-#: And of a pong.
-PONG = 0x8A
+#: And of control frames.
+CLOSE, PONG = 0x88, 0x8A
 MASKED = 0x80
 UTF8 = codecs.getincrementaldecoder("utf-8")
 NOT_UTF8 = "not UTF-8"
@@ -158,6 +158,9 @@ class MessageReader:
 
     def _leave(self, part: bytes, messages: list[Message], end: int) -> int:
         """Leave a frame to the protocol; return where it ends."""
+        if part[0] == CLOSE and self._is_text is not None:
+            # A close may come between fragments (section 5.4), which the protocol would take for a broken rule.
+            self._protocol = None
         protocol = self._ensure_protocol()
         self.uncounted += 1
         protocol.receive_data(part)
