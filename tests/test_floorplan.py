@@ -15,7 +15,7 @@ RANKS = {
     "wire.packets": 10, "wire.messages": 10, "wire.proxy_protocol": 10, "wire.forwarded_elements": 10,
     "wire.values": 11, "wire.jsonp": 11,
     "wire.frames": 11, "wire.engine_v4": 12, "wire.engine_v3": 12,
-    "wire.socketio": 12, "wire.plain": 12, "wire.engine_v2": 13,
+    "wire.socketio": 12, "wire.plain": 12, "wire.engine_v2": 13, "wire.deflate": 13,
     "wire.dialects": 14,
     "wire.prepared": 15,
     "engine.heartbeat": 20, "engine.droppables": 19, "engine.outbox": 20, "engine.deadlines": 20,

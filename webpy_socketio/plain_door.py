@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
+
+from websockets.extensions import Extension
 
 from .conversation import Conversation
 from .engine.session import Session
@@ -19,7 +21,8 @@ from .runner import Scope
 from .transports.borrowed import find_connection
 from .transports.plain import PlainWebSocket
 from .transports.streams import Connection, Stream
-from .wire.dialects import PLAIN
+from .wire.deflate import agree
+from .wire.dialects import PLAIN, plain_deflated
 
 #: The key of a handler's ``request`` for the subprotocol that is spoken, if the client and the server agreed on one.
 SUBPROTOCOL = "websocket.subprotocol"
@@ -43,6 +46,7 @@ class PlainDoor:
         self._hub = gate.hub
         self._converse = converse
         self._protocols = gate.hub.settings.websocket_protocols
+        self._compresses = gate.hub.settings.websocket_compression
 
     def answer(self, environ: dict[str, Any], channel: str, surround: Surround | None = None) -> Answer:
         """Judge a request, and let its client have a WebSocket.
@@ -69,8 +73,13 @@ class PlainDoor:
         if protocol is not None:
             headers.append(("Sec-WebSocket-Protocol", protocol))
             environ[SUBPROTOCOL] = protocol
+        agreement = agree(environ.get("HTTP_SEC_WEBSOCKET_EXTENSIONS", "")) if self._compresses else None
+        if agreement is not None:
+            headers.append(("Sec-WebSocket-Extensions", agreement.header))
+        dialect = PLAIN if agreement is None else plain_deflated(agreement.window_bits)
         converse = functools.partial(self._converse, read_wish(environ, channel))
-        self._accept(connection, self._gate.open(environ, converse, PLAIN, "websocket", surround))
+        session = self._gate.open(environ, converse, dialect, "websocket", surround)
+        self._accept(connection, session, () if agreement is None else (agreement.extension,))
         environ[ROUTINE] = True
         return Answer("101 Switching Protocols", headers)
 
@@ -87,12 +96,12 @@ class PlainDoor:
         if not self._gate.origins.is_legal(environ) or not _is_utf8(environ.get("PATH_INFO", "")):
             raise RequestRefused(3, "Bad request")
 
-    def _accept(self, connection: Connection, session: Session) -> None:
+    def _accept(self, connection: Connection, session: Session, extensions: Sequence[Extension]) -> None:
         """Let a WebSocket take the connection over once the answer has gone out."""
         hub = self._hub
 
         def take(stream: Stream, early: bytes) -> None:
-            PlainWebSocket(stream, session, hub).open(early)
+            PlainWebSocket(stream, session, hub, extensions).open(early)
 
         connection.give_to(take, lambda: hub.end(session, TRANSPORT_ERROR))
 

@@ -94,6 +94,8 @@ class Settings:
     clients: tuple[str, ...] = _option(CLIENTS, some_of(CLIENTS))
     #: Subprotocols that plain WebSockets may speak; of those that a client offers, the first of these is chosen.
     websocket_protocols: tuple[str, ...] = _option((), as_tokens)
+    #: Whether messages on plain WebSockets are compressed (permessage-deflate), for clients that offer it.
+    websocket_compression: bool = _option(False, as_switch)
     #: Whether a polling client may change over to WebSocket.
     allow_upgrades: bool = _option(True, as_switch)
     #: Seconds between two heartbeats of an idle connection.

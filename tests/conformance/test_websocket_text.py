@@ -1,6 +1,6 @@
 """RFC 6455, behind an application that echoes: what is text, and what is not (section 8.1).
 
-The cases are modelled on section 6 of the public list of the Autobahn testsuite; which bytes are UTF-8 is told by RFC 3629.
+The cases are modelled on section 6 of the public list of the Autobahn testsuite; RFC 3629 tells which bytes are UTF-8.
 """
 
 from __future__ import annotations
@@ -29,12 +29,13 @@ INVALID = {
     "continuation first": b"\x80", "last continuation first": b"\xbf", "many continuations": b"\x80\xbf" * 3,
     "lonely start of two": b"\xc3 ", "lonely start of three": b"\xe4 ", "lonely start of four": b"\xf0 ",
     "cut after one of two": b"\xdf", "cut after two of three": b"\xef\xbf", "cut after three of four": b"\xf7\xbf\xbf",
-    "starts in a row": b"\xc0\xe0\x80\xf0\x80\x80", "byte fe": b"\xfe", "byte ff": b"\xff", "fe fe ff ff": b"\xfe\xfe\xff\xff",
+    "starts in a row": b"\xc0\xe0\x80\xf0\x80\x80", "byte fe": b"\xfe", "byte ff": b"\xff",
     "overlong slash of two": b"\xc0\xaf", "of three": b"\xe0\x80\xaf", "of four": b"\xf0\x80\x80\xaf",
     "of five": b"\xf8\x80\x80\x80\xaf", "of six": b"\xfc\x80\x80\x80\x80\xaf", "overlong end of one": b"\xc1\xbf",
     "overlong end of two": b"\xe0\x9f\xbf", "overlong end of three": b"\xf0\x8f\xbf\xbf", "overlong zero": b"\xc0\x80",
     "high surrogate": b"\xed\xa0\x80", "last high surrogate": b"\xed\xaf\xbf", "low surrogate": b"\xed\xb0\x80",
-    "pair of surrogates": b"\xed\xa0\x80\xed\xb0\x80", "above the last": b"\xf4\x90\x80\x80", "far above": b"\xf7\xbf\xbf\xbf",
+    "pair of surrogates": b"\xed\xa0\x80\xed\xb0\x80", "above the last": b"\xf4\x90\x80\x80",
+    "far above": b"\xf7\xbf\xbf\xbf", "all wrong": b"\xfe\xfe\xff\xff",
     "five bytes": b"\xf8\x88\x80\x80\x80", "six bytes": b"\xfc\x84\x80\x80\x80\x80",
 }  # fmt: skip
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from websockets.extensions import Extension
+
 from ..engine.session import Session
 from ..hub import Hub
 from ..wire.packets import EnginePacket, EngineType
@@ -14,12 +18,16 @@ LAST_ANSWERS = 0.5
 
 
 class PlainWebSocket(WebSocket):
-    """Carries one session over one WebSocket."""
+    """Carries one session over one WebSocket.
+
+    :param extensions: what decodes the client's frames.
+    """
 
     __slots__ = ("_is_concluding",)
 
-    def __init__(self, stream: Stream, session: Session, hub: Hub) -> None:
+    def __init__(self, stream: Stream, session: Session, hub: Hub, extensions: Sequence[Extension] = ()) -> None:
         super().__init__(stream, session, hub)
+        self._reader.extensions = extensions
         #: Whether the end is only waiting for the answers to what came before.
         self._is_concluding = False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from urllib.parse import parse_qsl
 
 from ..identifiers import new_id
 from . import engine_v2, engine_v3, engine_v4, plain
+from .deflate import DeflateCodec
 from .packets import EnginePacket, EngineType, SocketPacket, SocketType
 
 
@@ -112,6 +114,13 @@ V3_EARLY_BASE64 = replace(V3_EARLY, base64_only=True)
 V2_BASE64 = replace(V2, base64_only=True)
 #: Of clients that speak no Socket.IO, on a WebSocket of their own: they are never on long-polling.
 PLAIN = Dialect("plain", "", cast(EngineCodec, plain), plain_text=False, acknowledges=False)
+
+
+@functools.cache
+def plain_deflated(window_bits: int) -> Dialect:
+    """Return the dialect of those of them that take compressed messages, with windows of this size."""
+    return replace(PLAIN, codec=cast(EngineCodec, DeflateCodec(window_bits)))
+
 
 _DIALECTS: dict[tuple[str, bool], Dialect] = {
     (dialect.revision, dialect.base64_only): dialect for dialect in (V4, V4_BASE64, V3, V3_BASE64, V2, V2_BASE64)

@@ -8,9 +8,11 @@ or the beginning of one that cannot be accepted. (A short message costs 0.6 micr
 from __future__ import annotations
 
 import codecs
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from websockets.exceptions import PayloadTooBig
+from websockets.extensions import Extension
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import SERVER, Protocol
 from websockets.protocol import State as ProtocolState
@@ -56,11 +58,13 @@ class MessageReader:
 
     __slots__ = (
         "_decoder", "_fragments", "_is_between", "_is_over", "_is_text", "_max_size", "_needed", "_protocol", "_rest",
-        "has_answers", "heard_pong", "uncounted",
+        "extensions", "has_answers", "heard_pong", "uncounted",
     )  # fmt: skip
 
     def __init__(self, max_size: int) -> None:
         self._max_size = max_size
+        #: What decodes frames, if the client and the server agreed on it.
+        self.extensions: Sequence[Extension] = ()
         self._protocol: _Protocol | None = None
         #: Whether there may be something to send, or a pong to take note of.
         self.has_answers = False
@@ -188,6 +192,7 @@ class MessageReader:
     def _ensure_protocol(self) -> _Protocol:
         if self._protocol is None:
             self._protocol = _Protocol(SERVER, max_size=self._max_size, logger=quiet)
+            self._protocol.extensions = [*self.extensions]
             self.has_answers = True
         return self._protocol
 

@@ -93,9 +93,12 @@ def decode_binary(data: bytes) -> EnginePacket:
 
 def encode_frames(kind: EngineType, text: bytes | None, attachments: Iterable[bytes], base64_only: bool) -> bytes:
     """Encode a packet as WebSocket frames; nothing, if it has no form."""
-    if kind is EngineType.PING:
-        return PING_FRAME
     if kind is not MESSAGE:
-        return b""
+        return encode_control(kind)
     messages = read_packet(text, tuple(attachments))
     return b"".join(frame_text(data) if is_text else frame_binary(data) for is_text, data in messages)
+
+
+def encode_control(kind: EngineType) -> bytes:
+    """Encode what is no message: only pings have a form."""
+    return PING_FRAME if kind is EngineType.PING else b""
