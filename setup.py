@@ -57,6 +57,7 @@ setup(
             "ruff",
             "trustme",
             "watchfiles",
+            "websocket-client",
         ],
     },
     classifiers=[
