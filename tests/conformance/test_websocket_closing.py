@@ -38,10 +38,13 @@ def test_a_large_one_too(client: PlainClient) -> None:
     client.ends(NORMAL, ((TEXT, b"*" * 262_144),))
 
 
-def test_also_if_it_is_taken_slowly(client: PlainClient) -> None:
+@pytest.mark.parametrize("at_once", [True, False])
+def test_also_if_it_is_taken_slowly(client: PlainClient, at_once: bool) -> None:
     large = b"*" * 7 * 1024 * 1024
-    client.send(frame(TEXT, large), close_frame(NORMAL))
+    client.send(frame(TEXT, large), *([close_frame(NORMAL)] if at_once else []))
     time.sleep(0.2)  # the kernels' buffers are full by then
+    if not at_once:
+        client.send(close_frame(NORMAL))
     client.ends(NORMAL, ((TEXT, large),))
 
 

@@ -46,12 +46,13 @@ class PlainWebSocket(WebSocket):
         if reader.heard_pong:
             reader.heard_pong = False
             self._hub.receive(session, PONG)
-        if reader.is_open or session.peer is None or not session.peer.is_busy:
+        if reader.is_open:
             super()._flush_protocol()
         elif not self._is_concluding:
             self._is_concluding = session.is_refused = True
-            self._hub.deadlines.add(self._hub.runner.now() + LAST_ANSWERS, self._conclude, None)
             session.peer.when_idle(self._answered)
+            if self._is_concluding:
+                self._hub.deadlines.add(self._hub.runner.now() + LAST_ANSWERS, self._conclude, None)
 
     def _flush(self) -> None:
         super()._flush()
