@@ -13,7 +13,6 @@ from typing import Any
 import web
 
 from .doors import door_of
-from .errors import SettingsError
 from .logs import logger
 from .responses import Answer, Later
 from .transports.borrowed import find_connection
@@ -86,11 +85,10 @@ class WebSocketView:
     """
 
     def GET(self, channel: str) -> bytes:
-        """Answer a request. Raises SettingsError where clients speak Engine.IO alone."""
+        """Answer a request."""
         environ = web.ctx.env
         plain = door_of(environ).plain
-        if plain is None:
-            raise SettingsError("websocket_urls are of no use beside EngineIO, which knows no channels")
+        assert plain is not None, "only the door of an engine alone has none, and no page leads to that"
         return _give(plain.answer(environ, channel, _surround))
 
     POST = PUT = PATCH = DELETE = HEAD = OPTIONS = GET
