@@ -40,7 +40,7 @@ RANKS = {
     "sockets": 48,
     "middleware": 49, "dispatch": 49,
     "namespaces": 50,
-    "owners": 51,
+    "socket_owners": 51,
     "peers": 52, "plain_peers": 52,
     "hub": 52,
     "goodbyes": 53,

@@ -14,10 +14,10 @@ from .errors import LimitExceeded, RuleBroken
 from .history import Kept
 from .identifiers import is_private
 from .namespaces import Namespace, Namespaces
-from .owners import SocketOwner
 from .reasons import CLIENT_DISCONNECT, LOGGED_OUT, TRANSPORT_CLOSE, Reason
 from .runner import Scope
 from .services import Services
+from .socket_owners import SocketOwner
 from .sockets import Socket
 from .web_sessions import WEB_SESSION
 from .wire.packets import SocketPacket, SocketType
