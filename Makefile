@@ -18,19 +18,10 @@ chat: $(VENV)/installed
 cluster: $(VENV)/ready-for-redis
 	$(BIN)/python example/cluster.py
 
-# Two halves run beside each other, as both wait a lot; the more patient one gives way.
-HALF = tests/browser tests/doctor tests/faults tests/nginx
+# Files of tests run beside each other, as most of them wait a lot.
+BESIDE ?= -n 2 --dist loadfile
 test: $(VENV)/ready-to-test tests/clients/node_modules check
-ifdef TESTS
-	$(BIN)/python -m pytest $(TESTS)
-else
-	@log=$$(mktemp); \
-	nice $(BIN)/python -m pytest $(HALF) >$$log 2>&1 & half=$$!; \
-	$(BIN)/python -m pytest $(HALF:%=--ignore %) tests; rest=$$?; \
-	wait $$half; half=$$?; \
-	cat $$log; rm $$log; \
-	test $$half -eq 0 -a $$rest -eq 0
-endif
+	$(BIN)/python -m pytest $(BESIDE) $(TESTS)
 
 check: $(VENV)/ready-to-test
 	$(BIN)/ruff check .

@@ -52,6 +52,7 @@ setup(
             "playwright",
             "prometheus-client>=0.20",
             "pytest",
+            "pytest-xdist",
             "python-socketio[client]",
             "redis[hiredis]>=8",
             "ruff",

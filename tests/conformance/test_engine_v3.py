@@ -83,8 +83,8 @@ def test_the_client_pings(old: OldClient) -> None:
     assert old.get().status == 400
 
 
-def test_a_client_that_does_not_ping_is_given_up(quick: Server) -> None:
-    client = OldClient(quick)
+def test_a_client_that_does_not_ping_is_given_up(strict: Server) -> None:
+    client = OldClient(strict)
     time.sleep(0.5)
     assert client.get().code == 1
 

@@ -48,8 +48,8 @@ from webpy_socketio.reasons import PARSE_ERROR, PING_TIMEOUT
 # Handshake
 
 
-def test_polling_handshake(quick: Server) -> None:
-    answer = request(quick, "GET", polling_query())
+def test_polling_handshake(strict: Server) -> None:
+    answer = request(strict, "GET", polling_query())
     assert answer.status == 200
     assert answer.content_type == "text/plain;charset=utf-8"
     assert answer.headers["Cache-Control"] == "no-store"
@@ -58,8 +58,8 @@ def test_polling_handshake(quick: Server) -> None:
     assert_handshake(json.loads(answer.text[1:]), ["websocket"])
 
 
-def test_websocket_handshake(quick: Server) -> None:
-    assert_handshake(open_websocket(quick).handshake, [])
+def test_websocket_handshake(strict: Server) -> None:
+    assert_handshake(open_websocket(strict).handshake, [])
 
 
 def test_handshake_is_compact_json_in_utf8(calm: Server) -> None:
@@ -294,7 +294,7 @@ def test_close_by_websocket(quick: Server) -> None:
             assert differs("nothing", node="2") == socket.receive()
         except ConnectionClosed:
             break
-    assert time.monotonic() - started < differs(0.25, node=2)
+    assert time.monotonic() - started < differs(0.9, node=2)
 
 
 @ours_only
@@ -320,18 +320,18 @@ def test_heartbeat_by_websocket(quick: Server) -> None:
         socket.send("3")
 
 
-def test_polling_client_that_never_answers(quick: Server) -> None:
-    client = PollingClient(quick)
+def test_polling_client_that_never_answers(strict: Server) -> None:
+    client = PollingClient(strict)
     time.sleep(differs(0.5, node=0.52))
     assert client.is_unknown()
 
 
-def test_pending_get_of_a_client_that_never_answers(quick: Server) -> None:
-    client = PollingClient(quick)
+def test_pending_get_of_a_client_that_never_answers(strict: Server) -> None:
+    client = PollingClient(strict)
     started = time.monotonic()
     assert client.get().body == b"2"
     assert client.get().body == b"1"
-    assert 0.45 < time.monotonic() - started < 0.8
+    assert 0.45 < time.monotonic() - started < 5
     assert client.is_unknown()
 
 
@@ -342,12 +342,12 @@ def test_ping_waits_for_the_next_get(quick: Server) -> None:
     client.send("3")
 
 
-def test_websocket_that_never_answers(quick: Server) -> None:
-    socket = open_websocket(quick)
+def test_websocket_that_never_answers(strict: Server) -> None:
+    socket = open_websocket(strict)
     started = time.monotonic()
     socket.receives("2")
     assert socket.wait_closed() == differs(PING_TIMEOUT.code, node=NO_STATUS)
-    assert 0.45 < time.monotonic() - started < 0.8
+    assert 0.45 < time.monotonic() - started < 5
 
 
 def test_pong_unasked_restarts_the_interval(quick: Server) -> None:
@@ -372,10 +372,10 @@ def test_a_message_counts_as_life_while_a_ping_is_unanswered(quick: Server) -> N
     socket.join()
     started = time.monotonic()
     socket.receives("2")
-    time.sleep(0.15)
+    time.sleep(0.5)
     socket.echoes()
     assert socket.wait_closed() == differs(PING_TIMEOUT.code, node=NO_STATUS)
-    assert 0.55 < time.monotonic() - started < 1
+    assert time.monotonic() - started > 0.3 + 0.5 + 0.9
 
 
 # Closing

@@ -226,7 +226,7 @@ def test_client_that_joins_nothing(impatient: Server, transport: str, tries: str
         client.send(tries)
         client.receives('44/random,{"message":"Invalid namespace"}')
     client.wait_closed()
-    assert 0.25 < time.monotonic() - started < 0.8
+    assert 0.25 < time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize("transport", ["polling", "websocket"])
@@ -239,8 +239,8 @@ def test_client_that_left_everything_may_stay(impatient: Server, transport: str)
     client.echoes()
 
 
-def test_no_handshake_with_a_short_heartbeat(quick: Server) -> None:
-    socket = open_websocket(quick)
+def test_no_handshake_with_a_short_heartbeat(strict: Server) -> None:
+    socket = open_websocket(strict)
     socket.receives("2")
     socket.wait_closed()
 
