@@ -30,7 +30,7 @@ from .shortcuts import (
     server_side_emit,
     to,
 )
-from .webpy import make_socketio_urls, socketio_urls
+from .webpy import make_socketio_urls, make_websocket_urls, socketio_urls, websocket_urls
 
 __version__ = "1.0.0.dev0"
 
@@ -74,6 +74,7 @@ __all__ = [
     "connection_middleware",
     "disconnect_session",
     "make_socketio_urls",
+    "make_websocket_urls",
     "metrics_collector",
     "on_any",
     "on_any_outgoing",
@@ -100,4 +101,5 @@ __all__ = [
     "template_dir",
     "to",
     "token_script",
+    "websocket_urls",
 ]

@@ -6,7 +6,7 @@ from typing import Any
 
 from .acks import AckListener, PendingAcks
 from .envelope import Envelope, Selection
-from .errors import LimitExceeded
+from .errors import EventError, LimitExceeded
 from .overflow import Overflow
 from .owners import Owner
 from .services import Services
@@ -106,6 +106,8 @@ class Addressee:
 
     def _expect_ack(self, listener: AckListener, until: float) -> int:
         services = self._services
+        if not self.link.dialect.acknowledges:
+            raise EventError("the client cannot acknowledge: it speaks no Socket.IO. Send it a message instead")
         if self._acks is None:
             self._acks = PendingAcks(services.desk)
         most = services.settings.max_pending_acks

@@ -23,6 +23,7 @@ from .namespaces import Namespaces
 from .options import STREAMS
 from .overflows import Overflows
 from .peers import Peer
+from .plain_peers import PlainPeer, Wish
 from .presence_events import PresenceEvents
 from .recovery import Recovery
 from .runner import Runner, Scope
@@ -47,7 +48,7 @@ class Node:
         delivery = Delivery(settings.max_attachments, events, desk, counters, overflows, history, web_sessions, runner)
         backplane.start(delivery)
         ending: weakref.WeakSet[Conversation] = weakref.WeakSet()
-        self.hub = Hub(settings, runner, deadlines, counters, self._converse, ending)
+        self.hub = Hub(settings, runner, deadlines, counters, ending)
         self._goodbyes = Goodbyes(self.hub)
         self.services = Services(
             settings,
@@ -93,8 +94,13 @@ class Node:
         """Let go of the backplane, within so many seconds."""
         self.services.backplane.stop(deadline)
 
-    def _converse(self, session: Session, request: dict[str, Any], scope: Scope | None) -> Peer:
+    def converse(self, session: Session, request: dict[str, Any], scope: Scope | None) -> Peer:
+        """Make the conversation of a client that speaks Socket.IO; see Hub.open."""
         return Peer(session, request, scope, self._namespaces, self.services)
+
+    def converse_plainly(self, wish: Wish, session: Session, request: dict[str, Any], scope: Scope | None) -> PlainPeer:
+        """Make that of a client that does not."""
+        return PlainPeer(session, request, scope, self._namespaces, self.services, wish)
 
 
 def _recovery(settings: Settings, deadlines: Deadlines) -> Recovery:

@@ -1,4 +1,4 @@
-"""The web.py side: the view class behind ``socketio_urls``.
+"""The web.py side: the view classes behind ``socketio_urls`` and ``websocket_urls``.
 
 web.py's processors surround the handshake only. They are over before the first event, however long the connection
 lasts: a session saved hours later would overwrite what pages have put into it since.
@@ -79,6 +79,21 @@ class SocketIOView:
             )  # fmt: skip
 
 
+class WebSocketView:
+    """Opens a plain WebSocket that follows the channel which the rest of the path names. See
+    :func:`make_websocket_urls`.
+    """
+
+    def GET(self, channel: str) -> bytes:
+        """Answer a request."""
+        environ = web.ctx.env
+        plain = door_of(environ).plain
+        assert plain is not None, "only the door of an engine alone has none, and no page leads to that"
+        return _give(plain.answer(environ, channel, _surround))
+
+    POST = PUT = PATCH = DELETE = HEAD = OPTIONS = GET
+
+
 def _surround(request: dict[str, Any]) -> WebContext:
     web_session_id = _find_web_session()
     if web_session_id is not None:
@@ -116,5 +131,12 @@ def make_socketio_urls(resource: str = "socket.io") -> tuple[Any, ...]:
     return (f"/{re.escape(name)}/(.*)", view)
 
 
+def make_websocket_urls(prefix: str = "ws") -> tuple[Any, ...]:
+    """Return the URLs to add to an application's, so that ``/prefix/channel`` is a WebSocket that follows a channel."""
+    return (f"/{re.escape(prefix.strip('/'))}/(.*)", WebSocketView)
+
+
 #: Add them to the URLs of an application: ``urls += socketio_urls``.
 socketio_urls = make_socketio_urls()
+#: And these for clients that speak no Socket.IO: ``urls += websocket_urls``.
+websocket_urls = make_websocket_urls()
