@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -181,3 +183,23 @@ def test_clients_of_a_process_that_stops_go_on_elsewhere(stream: Stream) -> None
                 assert first.signal(signal.SIGTERM) == 0
 
         check(wander(proxy, "websocket", second, lose))
+
+
+def test_clients_of_workers_that_are_killed_go_on_with_others(stream: Stream) -> None:
+    crew, other = stream.add(workers=2), stream.add()
+    with CuttingProxy(crew.port) as proxy:
+
+        def lose(count: int) -> None:
+            if count % 2:
+                assert crew.process is not None
+                os.kill(children(crew.process.pid)[0], signal.SIGKILL)
+            else:
+                proxy.cut(reset=True)
+
+        check(wander(proxy, "polling,websocket", other, lose))
+    assert crew.log.count("another takes its place") > 1
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started, oldest first."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
