@@ -53,6 +53,7 @@ RANKS = {
     "transports.proxy_headers": 61, "transports.borrowed": 61,
     "transports.clock": 62, "transports.watch": 62,
     "compression": 69, "responses": 69,
+    "uploads": 70, "repeats": 70, "publishing": 71,
     "environs": 70, "origins": 70, "polls": 71, "reports": 71, "scripts": 70, "forwarded": 70, "farewell": 70,
     "admission": 71,
     "wsgi": 72,

@@ -28,7 +28,7 @@ from .shortcuts import (
     server_side_emit,
     to,
 )
-from .webpy import make_socketio_urls, socketio_urls
+from .webpy import make_publish_urls, make_socketio_urls, publish_urls, socketio_urls
 
 __version__ = "1.0.0.dev0"
 
@@ -66,6 +66,7 @@ __all__ = [
     "channels",
     "connection_middleware",
     "disconnect_session",
+    "make_publish_urls",
     "make_socketio_urls",
     "metrics_collector",
     "on_any",
@@ -81,6 +82,7 @@ __all__ = [
     "on_subscribe",
     "on_unsubscribe",
     "packet_middleware",
+    "publish_urls",
     "script_url",
     "send",
     "server_side_call",

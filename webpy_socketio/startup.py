@@ -114,7 +114,7 @@ def open_door(hub: Hub, services: Services | None = None) -> Door:
     reports = Reports(hub, services)
     clock = Clock(hub)
     clock.start()
-    return Door(hub, clock, reports)
+    return Door(hub, clock, reports, services)
 
 
 def _project_settings() -> Mapping[str, Any]:

@@ -79,6 +79,17 @@ class SocketIOView:
             )  # fmt: skip
 
 
+class PublishView:
+    """Answers requests to publish. See :func:`make_publish_urls`."""
+
+    def POST(self, channel: str) -> bytes:
+        """Answer a request."""
+        environ = web.ctx.env
+        return _give(door_of(environ).publishing.answer(environ, channel))
+
+    GET = PUT = PATCH = DELETE = HEAD = OPTIONS = POST
+
+
 def _surround(request: dict[str, Any]) -> WebContext:
     web_session_id = _find_web_session()
     if web_session_id is not None:
@@ -116,5 +127,15 @@ def make_socketio_urls(resource: str = "socket.io") -> tuple[Any, ...]:
     return (f"/{re.escape(name)}/(.*)", view)
 
 
+def make_publish_urls(prefix: str = "publish") -> tuple[Any, ...]:
+    """Return the URLs to add to an application's, so that programs publish by ``POST /prefix/<channel>``.
+
+    Nobody may until the setting ``publish_keys`` is set.
+    """
+    return (f"/{re.escape(prefix.strip('/'))}/(?s:(.*))", PublishView)
+
+
 #: Add them to the URLs of an application: ``urls += socketio_urls``.
 socketio_urls = make_socketio_urls()
+#: The same for publishing over HTTP: ``urls += publish_urls``.
+publish_urls = make_publish_urls()

@@ -20,11 +20,13 @@ from .hub import Hub
 from .logs import address_of, logger, printable
 from .origins import Origins
 from .polls import Polls
+from .publishing import Publishing
 from .reasons import TRANSPORT_ERROR
 from .reports import Reports
 from .responses import Answer, Later
 from .runner import Scope
 from .scripts import find_script, serve_script
+from .services import Services
 from .transports.borrowed import find_connection
 from .transports.clock import Clock
 from .transports.polling import Polling
@@ -42,9 +44,12 @@ Surround = Callable[[dict[str, Any]], Scope]
 
 
 class Door:
-    """Answers the requests for one hub's sessions."""
+    """Answers the requests for one hub's sessions.
 
-    def __init__(self, hub: Hub, clock: Clock, reports: Reports) -> None:
+    :param services: what its sockets share, if they are Socket.IO's.
+    """
+
+    def __init__(self, hub: Hub, clock: Clock, reports: Reports, services: Services | None = None) -> None:
         self.hub = hub
         self.clock = clock
         #: What an operator's programs may ask.
@@ -56,6 +61,8 @@ class Door:
         self._refused_clients: set[str] = set()
         self._origins = Origins(hub.settings, hub.runner.failures)
         self._polls = Polls(hub, self._origins)
+        #: What answers those who publish over HTTP.
+        self.publishing = Publishing(hub, services, self._origins)
         #: What makes something of trusted proxies' headers, if there are any.
         self.forwarded = Forwarded(hub.settings) if hub.settings.trusted_proxies else None
         self._admission = Admission(hub, self.forwarded)
