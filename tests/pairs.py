@@ -32,7 +32,7 @@ class Client:
         self.raw.setblocking(False)
         raw.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDBUF, 8192)
         self.protocol = Protocol(CLIENT, max_size=None)
-        self.session: Session = world.hub.open(V4, "websocket", {}, None)
+        self.session: Session = world.hub.open(world.node.converse, V4, "websocket", {}, None)
         WebSocket(Stream(raw), self.session, world.hub).open(b"")
         self.frames: list[Frame] = []
         self.send("40" if auth is None else f"40{json.dumps(auth)}")

@@ -52,9 +52,13 @@ def runner() -> Still:
     return Still()
 
 
-def hub_of(runner: Still, kind: type[ListeningConversation] = ListeningConversation, **settings: Any) -> Hub:
+def hub_of(runner: Still, **settings: Any) -> Hub:
     options = load_settings(settings)
-    return Hub(options, runner, Deadlines(), Counters(), kind.maker(runner), weakref.WeakSet())  # type: ignore[arg-type]
+    return Hub(options, runner, Deadlines(), Counters(), weakref.WeakSet())  # type: ignore[arg-type]
+
+
+def open_session(hub: Hub, kind: type[ListeningConversation] = ListeningConversation, **request: Any) -> Session:
+    return hub.open(kind.maker(hub.runner), V4, "polling", request, None)
 
 
 def say(hub: Hub, session: Session, message: str | bytes) -> None:
@@ -63,7 +67,7 @@ def say(hub: Hub, session: Session, message: str | bytes) -> None:
 
 def test_it_hears_messages_and_then_the_end(runner: Still) -> None:
     hub = hub_of(runner)
-    session = hub.open(V4, "polling", {"PATH_INFO": "/"}, None)
+    session = open_session(hub, PATH_INFO="/")
     conversation = session.peer
     assert conversation.request == {"PATH_INFO": "/"}
     assert conversation.session is session
@@ -76,7 +80,7 @@ def test_it_hears_messages_and_then_the_end(runner: Still) -> None:
 
 def test_it_hears_of_a_close_when_that_begins(runner: Still) -> None:
     hub = hub_of(runner)
-    session = hub.open(V4, "polling", {}, None)
+    session = open_session(hub)
     conversation = session.peer
     hub.close(session, FORCED_CLOSE)
     assert conversation.heard == [FORCED_CLOSE]
@@ -89,8 +93,8 @@ def test_it_hears_of_a_close_when_that_begins(runner: Still) -> None:
     ("error", "reason"), [(PacketError("x"), PARSE_ERROR), (RuleBroken("x"), PROTOCOL_VIOLATION)], ids=["read", "rule"]
 )
 def test_what_it_does_not_take_ends_the_session(runner: Still, error: Exception, reason: Reason) -> None:
-    hub = hub_of(runner, type("Pickier", (Picky,), {"error": error}))
-    session = hub.open(V4, "polling", {}, None)
+    hub = hub_of(runner)
+    session = open_session(hub, type("Pickier", (Picky,), {"error": error}))
     say(hub, session, "anything")
     assert (session.state, session.reason) == (State.CLOSING, reason)
 
@@ -98,7 +102,7 @@ def test_what_it_does_not_take_ends_the_session(runner: Still, error: Exception,
 @pytest.mark.parametrize(("joined", "state"), [(True, State.OPEN), (False, State.CLOSING)])
 def test_one_that_does_not_begin_in_time_is_given_up(runner: Still, joined: bool, state: State) -> None:
     hub = hub_of(runner, connect_timeout=5)
-    session = hub.open(V4, "polling", {}, None)
+    session = open_session(hub)
     session.peer.joined = joined
     runner.time = 5.1
     hub.expire()
@@ -130,5 +134,5 @@ def test_busy_until_everything_has_been_done(runner: Still) -> None:
 
 
 def talk(runner: Still) -> Conversation:
-    conversation: Conversation = hub_of(runner).open(V4, "polling", {}, None).peer
+    conversation: Conversation = open_session(hub_of(runner)).peer
     return conversation

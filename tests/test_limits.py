@@ -77,7 +77,7 @@ def admission(*proxies: str, **settings: Any) -> Admission:
     workers = Workers()
     settings.setdefault("max_connections_per_address", 1)
     loaded = load_settings({"trusted_proxies": proxies, **settings})
-    hub = Hub(loaded, workers, Deadlines(), Counters(), ListeningConversation.maker(workers), set())  # type: ignore[arg-type]
+    hub = Hub(loaded, workers, Deadlines(), Counters(), set())  # type: ignore[arg-type]
     return Admission(hub, Forwarded(loaded) if proxies else None)
 
 
@@ -121,7 +121,9 @@ def test_with_a_declared_proxy_private_addresses_are_clients(address: str, group
 def test_sessions_leave_their_group() -> None:
     judge = admission()
     hub = judge._hub
-    session = hub.open(V4, "polling", {}, None, judge.admit({"REMOTE_ADDR": "8.8.8.8"}))
+    session = hub.open(
+        ListeningConversation.maker(hub.runner), V4, "polling", {}, None, judge.admit({"REMOTE_ADDR": "8.8.8.8"})
+    )
     assert hub.groups == {"8.8.8.8": 1}
     with pytest.raises(RequestRefused):
         judge.admit({"REMOTE_ADDR": "8.8.8.8"})

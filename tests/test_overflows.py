@@ -209,7 +209,7 @@ def test_volatile_events_go_on_being_dropped_by_themselves() -> None:
 def test_a_single_socket_has_the_policy_of_the_server_also_while_it_connects() -> None:
     world = World(overflow="drop_oldest", max_outbox_packets=3)
     world.events.on_connect(lambda request, socket, context: [socket.send(number) for number in range(50)])
-    session = world.hub.open(Client(world).session.dialect, "polling", {}, None)
+    session = world.hub.open(world.node.converse, Client(world).session.dialect, "polling", {}, None)
     session.peer.receive("0")
     gevent.sleep(0)
     welcome, *texts = [packet.text for packet in session.outbox.take()]

@@ -28,7 +28,14 @@ from .shortcuts import (
     server_side_emit,
     to,
 )
-from .webpy import make_publish_urls, make_socketio_urls, publish_urls, socketio_urls
+from .webpy import (
+    make_publish_urls,
+    make_socketio_urls,
+    make_websocket_urls,
+    publish_urls,
+    socketio_urls,
+    websocket_urls,
+)
 
 __version__ = "1.0.0.dev0"
 
@@ -68,6 +75,7 @@ __all__ = [
     "disconnect_session",
     "make_publish_urls",
     "make_socketio_urls",
+    "make_websocket_urls",
     "metrics_collector",
     "on_any",
     "on_any_outgoing",
@@ -92,4 +100,5 @@ __all__ = [
     "template_dir",
     "to",
     "token_script",
+    "websocket_urls",
 ]

@@ -106,7 +106,7 @@ class Delivery:
     def ask(self, envelope: Envelope, ballot: Ballot, can_wait: bool = True) -> int:
         """Send an event to everyone here whom it is for and expect an answer of each; return the id of the question.
 
-        May wait, and raises, as :meth:`deliver` does.
+        Who cannot answer is not asked. May wait, and raises, as :meth:`deliver` does.
         """
         ack_id = self._desk.open(ballot)
         try:
@@ -180,7 +180,7 @@ class Delivery:
         selection, data, _ = envelope
         prepared = self._prepare(selection.namespace, data, ack_id)
         prepared.overflow = self._overflows.choose_for_question(selection, data)
-        members = self.members(selection)
+        members = [member for member in self.members(selection) if member.link.dialect.acknowledges]
         if self._events.on_any_outgoing.is_bound:
             self._note_outgoing(members, data)
         ballot.expect([member.sid for member in members])  # before the first can answer

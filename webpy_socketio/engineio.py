@@ -156,8 +156,8 @@ class EngineIO:
         def converse(session: Session, request: dict[str, Any], scope: Scope | None) -> Conversation:
             return _Talk(session, Client(session, request, hub, overflows), scope, workers, self)
 
-        hub = Hub(self._settings, workers, Deadlines(), Counters(), converse, self.ending)
-        return open_door(hub)
+        hub = Hub(self._settings, workers, Deadlines(), Counters(), self.ending)
+        return open_door(hub, converse)
 
 
 class _Talk(Conversation):

@@ -15,13 +15,13 @@ from gevent.pywsgi import Input, WSGIHandler, _InvalidClientInput
 from gevent.ssl import SSLSocket
 
 from .forwarded import FORWARDED
+from .gate import ROUTINE
 from .logs import printable
 from .responses import Answer, Headers
 from .transports.bodies import KEEP_ALIVE, PatientFile, too_slow
 from .transports.probe import probe
 from .transports.streams import KEY, Connection, Stream
 from .transports.tls import TlsSocket, TlsStream
-from .wsgi import ROUTINE
 
 TOO_SLOW = (
     "408 Request Timeout",

@@ -33,15 +33,13 @@ from .wire.packets import EnginePacket, EngineType
 from .wire.prepared import Prepared
 
 FAULTS = (RuleBroken, PacketError, LimitExceeded)
-#: Makes the conversation that a new session carries.
+#: Makes, of a session, the environ of its handshake and what surrounds its handlers, the conversation that it carries.
 Converse = Callable[[Session, "dict[str, Any]", "Scope | None"], Conversation]
 
 
 class Hub:
     """One server's sessions. Everything here runs where the connections live; see the contract of Runner.
 
-    :param converse: makes, of a session, the environ of its handshake and what surrounds its handlers, the
-        conversation that it carries.
     :param ending: conversations that may still be busy although their connection is over.
     """
 
@@ -51,7 +49,6 @@ class Hub:
         runner: Runner,
         deadlines: Deadlines,
         counters: Counters,
-        converse: Converse,
         ending: weakref.WeakSet[Conversation],
     ) -> None:
         self.settings = settings
@@ -63,7 +60,6 @@ class Hub:
         self.label = ""
         #: What the operator is to be told once.
         self.hints = Hints()
-        self._converse = converse
         self._ending = ending
         self._sessions: dict[str, Session] = {}
         #: How many sessions are counted together, by what they have in common.
@@ -82,14 +78,16 @@ class Hub:
 
     def open(
         self,
+        converse: Converse,
         dialect: Dialect,
         transport: str,
         request: dict[str, Any],
         scope: Scope | None,
         group: str | None = None,
     ) -> Session:
-        """Open a session for a client whose handshake was accepted; its first packet is :meth:`handshake`.
+        """Open a session for a client whose handshake was accepted; Engine.IO's first packet is :meth:`handshake`.
 
+        :param converse: makes the conversation that it carries.
         :param request: the environ of the handshake, as handlers shall see it.
         :param scope: what surrounds the client's handlers.
         :param group: with which others to count it in :attr:`groups`.
@@ -97,7 +95,7 @@ class Hub:
         now = self.runner.now()
         session = Session(new_id(self.label), dialect, transport, self.settings, now)
         session.on_overflow = self._on_overflow
-        session.peer = self._converse(session, request, scope)
+        session.peer = converse(session, request, scope)
         session.step(Step.OPEN)
         self._sessions[session.sid] = session
         if group is not None:

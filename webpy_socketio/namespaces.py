@@ -17,7 +17,7 @@ from .identifiers import is_private
 from .logs import address_of, as_text, logger, printable
 from .middleware import around_connection, around_packet
 from .options import OPEN
-from .reasons import LOGGED_OUT, SERVER_DISCONNECT
+from .reasons import LOGGED_OUT, REFUSED, SERVER_DISCONNECT
 from .services import Services
 from .sockets import Socket
 from .tokens import token_in
@@ -25,7 +25,7 @@ from .wire.packets import SocketPacket, SocketType
 
 SUBSCRIBE = "__subscribe__"
 #: What a client still says then is not heard.
-PUT_OUT = (SERVER_DISCONNECT, LOGGED_OUT)
+PUT_OUT = (SERVER_DISCONNECT.name, LOGGED_OUT.name, REFUSED.name)
 CHANNEL_EVENTS = (SUBSCRIBE, "__unsubscribe__")
 
 
@@ -42,8 +42,8 @@ class Namespace:
         self._handlers = Dispatch(name, services, self.report)
         self._is_logged = services.settings.message_log_format is not None
 
-    def connect(self, socket: Socket) -> bool:
-        """Ask the middleware and ``on_connect``, and let the client in, or turn it away; tell which."""
+    def connect(self, socket: Socket) -> Refused | None:
+        """Ask the middleware and ``on_connect``, and let the client in, or turn it away; return why, if so."""
         self._log(socket, "CONNECT", socket.sid)
         refusal = self._refusal_of_connection(socket)
         if refusal is None:
@@ -52,15 +52,15 @@ class Namespace:
             socket.disconnect()
         else:
             self._turn_away(socket, refusal)
-        return refusal is None
+        return refusal
 
-    def event(self, socket: Socket, data: list[Any], ack_id: int | None) -> None:
-        """Run the handlers of an event, and acknowledge it if the client asked for that.
+    def event(self, socket: Socket, data: list[Any], ack_id: int | None) -> Any:
+        """Run the handlers of an event, and acknowledge it if the client asked for that; return the answer.
 
         :param data: the event's name and its arguments.
         """
-        if not socket.admitted or (socket.reason is not None and socket.reason in PUT_OUT):
-            return  # it was on its way when the client was put out
+        if not socket.admitted or (socket.reason is not None and socket.reason.name in PUT_OUT):
+            return None  # it was on its way when the client was put out
         name, *args = data
         if self._events.packet_middleware.is_bound:
             answer = self._through_middleware(socket, name, args)
@@ -68,6 +68,7 @@ class Namespace:
             answer = self._dispatch(socket, name, args)
         if ack_id is not None:
             self._acknowledge(socket, ack_id, as_arguments(answer))
+        return answer
 
     def outgoing(self, socket: Socket, data: list[Any]) -> None:
         """Show an event that was sent to a socket to the handlers of outgoing events."""

@@ -21,6 +21,7 @@ from .metrics import Counters
 from .namespaces import Namespaces
 from .overflows import Overflows
 from .peers import Peer
+from .plain_peers import PlainPeer, Wish
 from .recovery import Recovery
 from .runner import Runner, Scope
 from .services import Services
@@ -41,7 +42,7 @@ class Node:
         web_sessions = WebSessions()
         delivery = Delivery(settings.max_attachments, events, desk, counters, overflows, history, web_sessions, runner)
         ending: weakref.WeakSet[Conversation] = weakref.WeakSet()
-        self.hub = Hub(settings, runner, deadlines, counters, self._converse, ending)
+        self.hub = Hub(settings, runner, deadlines, counters, ending)
         self._goodbyes = Goodbyes(self.hub)
         self.services = Services(
             settings,
@@ -82,8 +83,13 @@ class Node:
         """Let go of the backplane, within so many seconds."""
         self.services.backplane.stop(deadline)
 
-    def _converse(self, session: Session, request: dict[str, Any], scope: Scope | None) -> Peer:
+    def converse(self, session: Session, request: dict[str, Any], scope: Scope | None) -> Peer:
+        """Make the conversation of a client that speaks Socket.IO; see Hub.open."""
         return Peer(session, request, scope, self._namespaces, self.services)
+
+    def converse_plainly(self, wish: Wish, session: Session, request: dict[str, Any], scope: Scope | None) -> PlainPeer:
+        """Make that of a client that does not."""
+        return PlainPeer(session, request, scope, self._namespaces, self.services, wish)
 
 
 def _recovery(settings: Settings, deadlines: Deadlines) -> Recovery:

@@ -28,7 +28,8 @@ SHORTEST_SECRET = 16
 SAMESITE = ("Lax", "Strict", "None")
 #: Headers in which proxies tell who their clients are.
 FORWARDED_HEADERS = X_FORWARDED, RFC_7239 = "x-forwarded-for", "forwarded"
-#: A token (RFC 9110, section 5.6.2), which the name of a cookie has to be (RFC 6265, section 4.1.1).
+#: A token (RFC 9110, section 5.6.2), which the names of a cookie (RFC 6265, section 4.1.1) and of a subprotocol
+#: (RFC 6455, section 4.1) have to be.
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 #: Stands for the address of whoever comes by a Unix socket.
 UNIX = "unix"
@@ -154,6 +155,15 @@ def as_names(value: Any) -> tuple[str, ...]:
     if not isinstance(value, Iterable):
         raise ValueError("must be a list of names")
     return tuple(filter(None, (as_text(name).strip() for name in value)))
+
+
+def as_tokens(value: Any) -> tuple[str, ...]:
+    """Names that can stand in a header's list."""
+    names = as_names(value)
+    for name in names:
+        if not TOKEN.fullmatch(name):
+            raise ValueError(f"{name!r} is no token: take letters, digits, '.', '-' and '_'")
+    return names
 
 
 def as_secrets(value: Any) -> tuple[str, ...]:

@@ -6,15 +6,15 @@ One worker empties the inbox, so the handlers of one client run one after the ot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .conversation import Conversation
 from .engine.session import Session
 from .errors import LimitExceeded, RuleBroken
 from .history import Kept
 from .identifiers import is_private
 from .namespaces import Namespace, Namespaces
+from .owners import SocketOwner
 from .reasons import CLIENT_DISCONNECT, LOGGED_OUT, TRANSPORT_CLOSE, Reason
 from .runner import Scope
 from .services import Services
@@ -28,10 +28,10 @@ from .wire.socketio import PLAIN_EVENT, Assembler, decode_event, decode_packet, 
 ANSWER = 100
 
 
-class Peer(Conversation):
+class Peer(SocketOwner):
     """One client, in all the namespaces it joined."""
 
-    __slots__ = ("_assembler", "_left", "_max_depth", "_namespaces", "_services", "_size", "_sockets", "_web_session")
+    __slots__ = ("_assembler", "_left", "_max_depth", "_size", "_sockets", "_web_session")
 
     def __init__(
         self,
@@ -41,9 +41,7 @@ class Peer(Conversation):
         namespaces: Namespaces,
         services: Services,
     ) -> None:
-        super().__init__(session, request, scope, services.runner)
-        self._namespaces = namespaces
-        self._services = services
+        super().__init__(session, request, scope, namespaces, services)
         self._max_depth = services.settings.max_json_depth
         self._sockets: dict[str, tuple[Socket, Namespace]] = {}
         self._left: dict[str, None] | None = None
@@ -161,7 +159,7 @@ class Peer(Conversation):
     def _join(self, socket: Socket, namespace: Namespace) -> None:
         if socket.reason is not None:
             return
-        if namespace.connect(socket):
+        if namespace.connect(socket) is None:
             self.joined = True
         elif self._is_current(socket):
             del self._sockets[socket.namespace]
@@ -243,10 +241,6 @@ class Peer(Conversation):
         self._services.ending.add(self)
         self.inbox.put(0, self._finish, socket, namespace)
 
-    def _finish(self, socket: Socket, namespace: Namespace) -> None:
-        namespace.end(socket)
-        self._namespaces.leave(namespace)
-
     def _each(self) -> Iterable[Socket]:
         """The sockets, to end one after the other: the handlers of one's end may run at once, and put out another."""
         return filter(self._is_current, [socket for socket, _ in self._sockets.values()])
@@ -262,21 +256,8 @@ class Peer(Conversation):
         """How many subscriptions the client has, in all its namespaces."""
         return sum(socket.followed for socket, _ in self._sockets.values())
 
-    def perform(self, socket: Socket, what: str, function: Callable[..., object], args: Sequence[Any]) -> None:
-        """Run an application's function here, as a handler is run."""
-        self.inbox.scoped(self._perform, socket, what, function, args)
-
     def note_outgoing(self, socket: Socket, data: list[Any]) -> None:
         """Tell the handlers of outgoing events."""
         entry = self._sockets.get(socket.namespace)
         if entry is not None:
             self.inbox.beside(entry[1].outgoing, socket, data)
-
-    def _perform(self, socket: Socket, what: str, function: Callable[..., object], args: Sequence[Any]) -> None:
-        runner = self._services.runner
-        try:
-            function(*args)
-        except runner.killed:
-            pass  # at the end of the connection, for example
-        except runner.failures as error:
-            self._namespaces.report(socket, error, what)

@@ -16,9 +16,8 @@ import orjson
 from .answers import error_answer
 from .environs import bearer_token, compact_environ
 from .errors import AckTimeout, EventError, HttpRefused, LimitExceeded, PacketError, UnsendableValue
-from .hub import Hub
+from .gate import LATER, Gate
 from .logs import as_text, logger
-from .origins import Origins
 from .repeats import Repeats
 from .responses import NO_STORE, Answer, Headers
 from .services import Services
@@ -35,8 +34,6 @@ FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 CHARSET = re.compile(r';\s*charset\s*=\s*"?([^\s";]*)', re.IGNORECASE)
 BAD, FORBIDDEN, TOO_LARGE = "400 Bad Request", "403 Forbidden", "413 Content Too Large"
 NOT_FOUND, UNSUPPORTED, UNAVAILABLE = "404 Not Found", "415 Unsupported Media Type", "503 Service Unavailable"
-#: Seconds after which one that was refused for the time being may ask again.
-LATER = ("Retry-After", "1")
 
 
 class _Publication(NamedTuple):
@@ -51,14 +48,15 @@ class _Publication(NamedTuple):
 class Publishing:
     """Answers the requests to publish by one server.
 
-    :param services: what its sockets share; None if its sessions carry no Socket.IO, so that there are no channels.
+    :param services: what its sockets share.
     """
 
-    def __init__(self, hub: Hub, services: Services | None, origins: Origins) -> None:
-        self._hub = hub
+    def __init__(self, gate: Gate, services: Services) -> None:
+        self._gate = gate
+        self._hub = gate.hub
         self._services = services
-        self._origins = origins
-        self._keys = tuple(key.encode() for key in hub.settings.publish_keys)
+        self._origins = gate.origins
+        self._keys = tuple(key.encode() for key in gate.hub.settings.publish_keys)
         self._repeats = Repeats()
         self._warned = False
 
@@ -67,14 +65,14 @@ class Publishing:
 
         :param channel: what follows the path of publishing in the URL.
         """
-        if self._services is None or not self._keys:
+        self._gate.identify(environ)
+        if not self._keys:
             self._warn()
             return _refuse(HttpRefused(NOT_FOUND, "not_found", "there is nothing here"), [])
-        counters = self._hub.counters
         try:
-            answer = self._answer(environ, channel, self._services)
+            answer = self._answer(environ, channel)
         except HttpRefused as refused:
-            counters.publishes[refused.code] += 1
+            self._hub.counters.publishes[refused.code] += 1
             return _refuse(refused, self._origins.headers(environ))
         return answer._replace(headers=[*answer.headers, *self._origins.headers(environ)])
 
@@ -83,7 +81,7 @@ class Publishing:
             self._warned = True
             logger.warning("a request to publish over HTTP was answered 404: publish_keys is not set, so nobody may")
 
-    def _answer(self, environ: dict[str, Any], channel: str, services: Services) -> Answer:
+    def _answer(self, environ: dict[str, Any], channel: str) -> Answer:
         method = environ["REQUEST_METHOD"]
         if method == "OPTIONS":
             headers = self._origins.preflight(environ)
@@ -95,7 +93,7 @@ class Publishing:
         publication, body = self._read(environ, channel)
         repeat_key = environ.get("HTTP_IDEMPOTENCY_KEY")
         if repeat_key is None:
-            return self._publish(environ, publication, services)
+            return self._publish(environ, publication)
         if not 0 < len(repeat_key) <= LONGEST_KEY:
             raise HttpRefused(BAD, "idempotency_key", f"an Idempotency-Key has 1 to {LONGEST_KEY} characters")
         known = self._repeats.begin((key, repeat_key), _fingerprint(environ, channel, body), self._hub.runner.now())
@@ -104,7 +102,7 @@ class Publishing:
             return known
         answer: Answer | None = None
         try:
-            answer = self._publish(environ, publication, services)
+            answer = self._publish(environ, publication)
         finally:
             self._repeats.end((key, repeat_key), answer)
         return answer
@@ -173,9 +171,10 @@ class Publishing:
 
     # Send.
 
-    def _publish(self, environ: Mapping[str, Any], publication: _Publication, services: Services) -> Answer:
+    def _publish(self, environ: Mapping[str, Any], publication: _Publication) -> Answer:
+        services = self._services
         channel, namespace, event, message = publication
-        channels = self._below(channel, namespace, services) if channel.endswith("/") else (channel,)
+        channels = self._below(channel, namespace) if channel.endswith("/") else (channel,)
         reached = 0
         if channels:  # with none of them, the whole namespace would be meant
             try:
@@ -193,10 +192,10 @@ class Publishing:
         # Who was reached by other processes, nobody knows: it is accepted (RFC 9110, section 15.3.3).
         return _json("200 OK" if is_alone else "202 Accepted", {"reached": reached}, [])
 
-    def _below(self, prefix: str, namespace: str, services: Services) -> tuple[str, ...]:
+    def _below(self, prefix: str, namespace: str) -> tuple[str, ...]:
         """The channels below a prefix, in all processes. May wait; raises HttpRefused."""
         try:
-            names = services.backplane.channels(namespace)
+            names = self._services.backplane.channels(namespace)
         except AckTimeout:
             text = "another process does not tell its channels, so nothing was sent"
             raise HttpRefused(UNAVAILABLE, "cluster", text, LATER) from None

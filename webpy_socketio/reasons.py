@@ -48,6 +48,8 @@ SERVER_DISCONNECT = Reason(
     "server namespace disconnect", 4101, "The server put the client out of the namespace.", False
 )
 LOGGED_OUT = Reason("logged out", 4102, "The user logged out.", False)
+#: Why is told by the sentence; see :func:`refused`.
+REFUSED = Reason("refused", 4103, "The server refused the client.", False)
 SLOW = Reason("slow", 4004, "The client did not read what it was sent, and its buffer was full.", True, True)
 #: Which limit it was is told by the sentence; see :func:`over_limit`.
 OVER_LIMIT = Reason("over limit", 4005, "The client went beyond a limit.", True)
@@ -64,9 +66,18 @@ REASONS = (
     CLIENT_DISCONNECT,
     SERVER_DISCONNECT,
     LOGGED_OUT,
+    REFUSED,
     SLOW,
     OVER_LIMIT,
 )
+#: Bytes that the sentence of a close frame has at the most (RFC 6455, section 5.5).
+LONGEST_SENTENCE = 123
+
+
+def refused(sentence: str) -> Reason:
+    """The ending of a client that is not let in, of those to whom nothing else could tell why."""
+    short = sentence.encode(errors="replace")[:LONGEST_SENTENCE].decode(errors="ignore")
+    return REFUSED._replace(sentence=short)
 
 
 def over_limit(limit: str) -> Reason:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from .acks import AckListener, PendingAcks
 from .engine.session import Session
 from .envelope import Selection
-from .errors import LimitExceeded
+from .errors import EventError, LimitExceeded
 from .history import Kept
 from .overflow import Overflow
 from .reasons import SERVER_DISCONNECT, TRANSPORT_CLOSE, Reason
@@ -304,6 +304,8 @@ class Receiver:
 
     def _expect_ack(self, listener: AckListener, until: float) -> int:
         services = self._services
+        if not self.link.dialect.acknowledges:
+            raise EventError("the client cannot acknowledge: it speaks no Socket.IO. Send it a message instead")
         if self._acks is None:
             self._acks = PendingAcks(services.desk)
         most = services.settings.max_pending_acks

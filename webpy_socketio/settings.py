@@ -41,6 +41,7 @@ from .options import (
     as_size,
     as_switch,
     as_text,
+    as_tokens,
     one_of,
     some_of,
     suggestion,
@@ -91,6 +92,10 @@ class Settings:
     transports: tuple[str, ...] = _option(TRANSPORTS, some_of(TRANSPORTS))
     #: Generations of Socket.IO clients that are let in, by their major versions.
     clients: tuple[str, ...] = _option(CLIENTS, some_of(CLIENTS))
+    #: Subprotocols that plain WebSockets may speak; of those that a client offers, the first of these is chosen.
+    websocket_protocols: tuple[str, ...] = _option((), as_tokens)
+    #: Whether messages on plain WebSockets are compressed (permessage-deflate), for clients that offer it.
+    websocket_compression: bool = _option(False, as_switch)
     #: Whether a polling client may change over to WebSocket.
     allow_upgrades: bool = _option(True, as_switch)
     #: Seconds between two heartbeats of an idle connection.

@@ -15,13 +15,15 @@ from .descriptors import make_room
 from .errors import SettingsError
 from .events import EVENTS
 from .extras import import_for
-from .hub import Hub
+from .gate import Gate
+from .hub import Converse, Hub
 from .logs import log_to_stderr, logger
 from .node import Node
 from .patches import are_sockets_patched, warn_of_early
+from .plain_door import PlainDoor
+from .publishing import Publishing
 from .reports import Reports
 from .runner import Runner
-from .services import Services
 from .settings import Settings, load_settings
 from .shortcuts import current, set_current
 from .transports.clock import Clock
@@ -81,7 +83,7 @@ def start_node(settings: Settings) -> Running:
         logger.warning("another Socket.IO server in this process: send and broadcast speak for the new one only")
     workers = Workers(lambda: web.ctx.__dict__)  # which its scope empties
     node = Node(settings, EVENTS, workers, make_backplane(settings, workers))
-    door = open_door(node.hub, node.services)
+    door = open_door(node.hub, node.converse, node)
     set_current(node)
     watch = Watch(workers, node.hub.counters, settings.max_blocking) if settings.max_blocking else None
     if watch is not None:
@@ -106,15 +108,18 @@ def make_backplane(settings: Settings, runner: Runner) -> Backplane:
     return backplane
 
 
-def open_door(hub: Hub, services: Services | None = None) -> Door:
+def open_door(hub: Hub, converse: Converse, node: Node | None = None) -> Door:
     """Start a hub's clock, and return the door to it. Raises SettingsError, see Reports.
 
-    :param services: what its sockets share, if they are Socket.IO's.
+    :param converse: makes the conversations of its sessions.
+    :param node: the one that it belongs to; None if it is an engine alone.
     """
-    reports = Reports(hub, services)
-    clock = Clock(hub)
+    reports = Reports(hub, None if node is None else node.services)
+    clock, gate = Clock(hub), Gate(hub)
     clock.start()
-    return Door(hub, clock, reports, services)
+    if node is None:
+        return Door(gate, converse, clock, reports)
+    return Door(gate, converse, clock, reports, PlainDoor(gate, node.converse_plainly), Publishing(gate, node.services))
 
 
 def _project_settings() -> Mapping[str, Any]:

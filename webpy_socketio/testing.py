@@ -175,7 +175,7 @@ class TestClient:
         self.kicked: list[str] = []
         #: What this client acknowledges events with: a function of the event's arguments, by its name.
         self.acknowledge: dict[str, Callable[..., Any]] = {}
-        self.session: Session = self._hub.open(self._dialect, "websocket", environ, None)
+        self.session: Session = self._hub.open(server.node.converse, self._dialect, "websocket", environ, None)
         self.session.write = self._take
         self.session.wake = self._notice
 

@@ -1,4 +1,4 @@
-"""The web.py side: the view class behind ``socketio_urls``.
+"""The web.py side: the view classes behind ``socketio_urls`` and ``websocket_urls``.
 
 web.py's processors surround the handshake only. They are over before the first event, however long the connection
 lasts: a session saved hours later would overwrite what pages have put into it since.
@@ -13,6 +13,7 @@ from typing import Any
 import web
 
 from .doors import door_of
+from .errors import SettingsError
 from .logs import logger
 from .responses import Answer, Later
 from .transports.borrowed import find_connection
@@ -83,11 +84,30 @@ class PublishView:
     """Answers requests to publish. See :func:`make_publish_urls`."""
 
     def POST(self, channel: str) -> bytes:
-        """Answer a request."""
+        """Answer a request. Raises SettingsError where clients speak Engine.IO alone."""
         environ = web.ctx.env
-        return _give(door_of(environ).publishing.answer(environ, channel))
+        publishing = door_of(environ).publishing
+        if publishing is None:
+            raise SettingsError("publish_urls are of no use beside EngineIO, which knows no channels")
+        return _give(publishing.answer(environ, channel))
 
     GET = PUT = PATCH = DELETE = HEAD = OPTIONS = POST
+
+
+class WebSocketView:
+    """Opens a plain WebSocket that follows the channel which the rest of the path names. See
+    :func:`make_websocket_urls`.
+    """
+
+    def GET(self, channel: str) -> bytes:
+        """Answer a request. Raises SettingsError where clients speak Engine.IO alone."""
+        environ = web.ctx.env
+        plain = door_of(environ).plain
+        if plain is None:
+            raise SettingsError("websocket_urls are of no use beside EngineIO, which knows no channels")
+        return _give(plain.answer(environ, channel, _surround))
+
+    POST = PUT = PATCH = DELETE = HEAD = OPTIONS = GET
 
 
 def _surround(request: dict[str, Any]) -> WebContext:
@@ -135,7 +155,14 @@ def make_publish_urls(prefix: str = "publish") -> tuple[Any, ...]:
     return (f"/{re.escape(prefix.strip('/'))}/(?s:(.*))", PublishView)
 
 
+def make_websocket_urls(prefix: str = "ws") -> tuple[Any, ...]:
+    """Return the URLs to add to an application's, so that ``/prefix/channel`` is a WebSocket that follows a channel."""
+    return (f"/{re.escape(prefix.strip('/'))}/(.*)", WebSocketView)
+
+
 #: Add them to the URLs of an application: ``urls += socketio_urls``.
 socketio_urls = make_socketio_urls()
 #: The same for publishing over HTTP: ``urls += publish_urls``.
 publish_urls = make_publish_urls()
+#: And these for clients that speak no Socket.IO: ``urls += websocket_urls``.
+websocket_urls = make_websocket_urls()

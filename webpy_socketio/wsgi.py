@@ -11,22 +11,19 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from .admission import Admission
 from .engine.session import Session
-from .environs import check_handshake, compact_environ, wants_websocket
+from .environs import check_handshake, wants_websocket
 from .errors import RequestRefused
-from .forwarded import FORWARDED, Forwarded
-from .hub import Hub
-from .logs import address_of, logger, printable
-from .origins import Origins
+from .gate import LATER, ROUTINE, Gate, Surround, about, is_temporary
+from .hub import Converse
+from .logs import logger, printable
+from .plain_door import PlainDoor
 from .polls import Polls
 from .publishing import Publishing
 from .reasons import TRANSPORT_ERROR
 from .reports import Reports
 from .responses import Answer, Later
-from .runner import Scope
 from .scripts import find_script, serve_script
-from .services import Services
 from .transports.borrowed import find_connection
 from .transports.clock import Clock
 from .transports.polling import Polling
@@ -35,37 +32,39 @@ from .transports.streams import Connection, Stream
 from .transports.websocket import WebSocket
 from .wire.dialects import Dialect, find_dialect
 
-#: Set in the environ of a request whose success is not worth a line in the access log.
-ROUTINE = "webpy_socketio.routine"
-#: Seconds that a client should wait who is refused for the time being.
-RETRY_AFTER = "1"
-#: Makes, of a handshake's environ, what surrounds the client's handlers.
-Surround = Callable[[dict[str, Any]], Scope]
-
 
 class Door:
     """Answers the requests for one hub's sessions.
 
-    :param services: what its sockets share, if they are Socket.IO's.
+    :param converse: makes their conversations.
     """
 
-    def __init__(self, hub: Hub, clock: Clock, reports: Reports, services: Services | None = None) -> None:
-        self.hub = hub
+    def __init__(
+        self,
+        gate: Gate,
+        converse: Converse,
+        clock: Clock,
+        reports: Reports,
+        plain: PlainDoor | None = None,
+        publishing: Publishing | None = None,
+    ) -> None:
+        self.hub = hub = gate.hub
+        #: For clients that speak no Socket.IO; None where there is nothing else that they could speak.
+        self.plain = plain
+        #: For those who publish over HTTP; None where there are no channels.
+        self.publishing = publishing
         self.clock = clock
         #: What an operator's programs may ask.
         self.reports = reports
         self.settings = hub.settings
         #: Whether the operator has been told of URLs that do not match the setting ``resource``.
         self.warned_of_resource = False
-        self._warned_of_transport = False
+        self.forwarded = gate.forwarded
+        self._gate = gate
+        self._converse = converse
         self._refused_clients: set[str] = set()
-        self._origins = Origins(hub.settings, hub.runner.failures)
-        self._polls = Polls(hub, self._origins)
-        #: What answers those who publish over HTTP.
-        self.publishing = Publishing(hub, services, self._origins)
-        #: What makes something of trusted proxies' headers, if there are any.
-        self.forwarded = Forwarded(hub.settings) if hub.settings.trusted_proxies else None
-        self._admission = Admission(hub, self.forwarded)
+        self._origins = gate.origins
+        self._polls = Polls(hub, gate.origins)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """The door as a WSGI application of its own, to be mounted where Socket.IO shall answer."""
@@ -81,8 +80,7 @@ class Door:
         :param name: what follows Socket.IO's own path in the URL.
         :param surround: makes what shall surround the handlers of a client that connects with this request.
         """
-        if self.forwarded is not None and FORWARDED not in environ:
-            self.forwarded.apply_at_door(environ)
+        self._gate.identify(environ)
         if name:
             found = self._page(environ, name)
             if found is not None:
@@ -125,7 +123,7 @@ class Door:
             return self._accept(environ, query, session, connection, surround)
         if session is not None:
             return self._polls.answer(environ, query, session, connection)
-        session = self._open(environ, self._judge_newcomer(environ, query), transport, surround)
+        session = self._gate.open(environ, self._converse, self._judge_newcomer(environ, query), transport, surround)
         session.carrier = Polling(session, self.hub)
         session.peer.begin()
         opening = self.hub.handshake(session, can_upgrade=connection is not None)
@@ -138,11 +136,7 @@ class Door:
         if transport not in self.settings.transports:
             raise RequestRefused(0, "Transport unknown")
         if transport == "websocket" and connection is None:
-            if not self._warned_of_transport:
-                self._warned_of_transport = True
-                logger.warning("WebSocket is not offered: this server does not give its connections away; run the "
-                               "application with SocketIOServer, or with gunicorn's worker gevent and TLS in a proxy, "
-                               "or keep long-polling")  # fmt: skip
+            self._gate.warn_of_transport()
             raise RequestRefused(0, "Transport unknown")
         return transport
 
@@ -160,17 +154,12 @@ class Door:
 
     def _judge_newcomer(self, environ: dict[str, Any], query: Mapping[str, str]) -> Dialect:
         """Return the dialect of a client that may come in."""
-        if not self._origins.allows(environ, is_script="j" in query):
-            origin = printable(environ.get("HTTP_ORIGIN", ""))
-            text = "refused a page of %s: add that origin to cors_origins to let it connect"
-            logger.warning(text, origin, extra=_about(environ, 4))
-            raise RequestRefused(4, "Origin not allowed", "403 Forbidden")
+        self._gate.check_origin(environ, is_script="j" in query)
         dialect = find_dialect(query.get("EIO", ""), bool(query.get("b64")) or "j" in query, query.get("t", ""))
         if dialect is None or dialect.clients not in self.settings.clients:
             self._tell_of_refused_client(environ, dialect)
             raise RequestRefused(5, "Unsupported protocol version")
-        if self.hub.draining:
-            raise RequestRefused(3, "The server is stopping", "503 Service Unavailable")
+        self._gate.check_open()
         return dialect
 
     def _tell_of_refused_client(self, environ: Mapping[str, Any], dialect: Dialect | None) -> None:
@@ -182,25 +171,19 @@ class Door:
         page = printable(environ.get("HTTP_REFERER", "an unknown page"))
         if dialect is None:
             text = "refused a client of %s that speaks no known protocol: load Socket.IO 1.0.3 or newer"
-            logger.warning(text, page, extra=_about(environ, 5))
+            logger.warning(text, page, extra=about(environ, 5))
         else:
             remedy = f"add {clients!r} to the setting clients, or load a newer client"
             text = "refused a Socket.IO client %s.x of %s: %s"
-            logger.warning(text, clients, page, remedy, extra=_about(environ, 5))
-
-    def _open(self, environ: Mapping[str, Any], dialect: Dialect, transport: str, surround: Surround | None) -> Session:
-        group = self._admission.admit(environ)
-        request = compact_environ(environ)
-        return self.hub.open(dialect, transport, request, None if surround is None else surround(request), group)
+            logger.warning(text, clients, page, remedy, extra=about(environ, 5))
 
     def _refuse(self, environ: Mapping[str, Any], error: RequestRefused) -> Answer:
         self.hub.counters.refused[error.code] += 1
         headers = self._origins.headers(environ)
-        is_temporary = error.status.startswith(("503", "429"))
-        if is_temporary:
-            headers.append(("Retry-After", RETRY_AFTER))
+        if is_temporary(error):
+            headers.append(LATER)
         if wants_websocket(environ) and "websocket" in self.settings.transports:
-            status = error.status if is_temporary else "400 Bad Request"
+            status = error.status if is_temporary(error) else "400 Bad Request"
             body = error.message.encode()
             headers += [CLOSE, ("Content-Type", "text/html")]
         else:
@@ -223,7 +206,7 @@ class Door:
         if known is None:
             dialect = self._judge_newcomer(environ, query)
             headers = check_handshake(environ)
-            session = self._open(environ, dialect, "websocket", surround)
+            session = self._gate.open(environ, self._converse, dialect, "websocket", surround)
         else:
             session = known
             dialect = self._judge_candidate(session, query)
@@ -256,8 +239,3 @@ class Door:
         if not polling or session.candidate is not None or not self.settings.allow_upgrades or dialect is None:
             raise RequestRefused(3, "Bad request")
         return dialect
-
-
-def _about(environ: Mapping[str, Any], code: int) -> dict[str, str]:
-    """What a log's record of a refused request says beside its text."""
-    return {"code": str(code), "address": address_of(environ)}

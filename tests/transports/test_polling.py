@@ -22,8 +22,8 @@ def session() -> Session:
     """A session whose client is trying a WebSocket."""
     workers = Workers()
     settings = load_settings({})
-    hub = Hub(settings, workers, Deadlines(), Counters(), ListeningConversation.maker(workers), set())
-    session = hub.open(V4, "polling", {}, None)
+    hub = Hub(settings, workers, Deadlines(), Counters(), set())
+    session = hub.open(ListeningConversation.maker(workers), V4, "polling", {}, None)
     session.carrier = Polling(session, hub)
     session.step(Step.PROBE)
     return session

@@ -136,7 +136,7 @@ def test_a_connection_that_is_over_is_forgotten(world: World) -> None:
 def test_what_came_with_the_request_is_read(world: World) -> None:
     raw, other = _socket.socketpair()
     raw.setblocking(False)
-    session = world.hub.open(V4, "websocket", {}, None)
+    session = world.hub.open(world.node.converse, V4, "websocket", {}, None)
     early = Frame(Opcode.TEXT, b"40").serialize(mask=True)
     WebSocket(Stream(raw), session, world.hub).open(early)
     gevent.sleep(0)
@@ -166,7 +166,7 @@ def test_a_client_that_pings_and_does_not_read_gets_no_pongs_in_store(world: Wor
 def test_a_session_that_ended_before_its_websocket_opened(world: World) -> None:
     raw, other = _socket.socketpair()
     raw.setblocking(False)
-    session = world.hub.open(V4, "websocket", {}, None)
+    session = world.hub.open(world.node.converse, V4, "websocket", {}, None)
     Goodbyes(world.hub).begin()
     WebSocket(Stream(raw), session, world.hub).open(b"")
     other.settimeout(5)

@@ -42,14 +42,45 @@ def test_however_the_bytes_are_cut(wanted: list[Message], cuts: list[int]) -> No
     assert read(*(data[index : index + 1] for index in range(len(data)))) == wanted
 
 
-@given(st.lists(st.binary(max_size=50), min_size=2, max_size=4), st.booleans())
-def test_fragments_with_control_frames_between(parts: list[bytes], in_one: bool) -> None:
+@given(st.text(max_size=100), st.lists(st.integers(0, 300), min_size=1, max_size=3), st.booleans())
+def test_fragments_with_control_frames_between(text: str, cuts: list[int], in_one: bool) -> None:
+    data = text.encode()
+    places = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    parts = [data[start:end] for start, end in itertools.pairwise(places)]
     frames = [frame(TEXT, parts[0], fin=False)]
     for part in parts[1:-1]:
         frames += [frame(PING, b"?"), frame(CONTINUATION, part, fin=False)]
     frames += [frame(CONTINUATION, parts[-1]), frame(TEXT, b"after")]
     whole = [(True, b"".join(parts)), (True, b"after")]
     assert read(*([b"".join(frames)] if in_one else frames)) == whole
+
+
+def test_a_text_in_fragments_is_refused_as_soon_as_it_cannot_be_one() -> None:
+    reader = MessageReader(LIMIT)
+    assert reader.receive(frame(TEXT, b"\xce", fin=False) + frame(CONTINUATION, b"\xba", fin=False)) == []
+    assert reader.is_open
+    assert reader.receive(frame(CONTINUATION, b"\xed\xa0\x80", fin=False) + frame(TEXT, b"late")) == []
+    assert not reader.is_open
+    assert reader.data_to_send()[0][2:4] == b"\x03\xef"  # 1007
+
+
+def test_binary_fragments_may_be_anything() -> None:
+    data = frame(BINARY, b"\xff", fin=False) + frame(CONTINUATION, b"\xfe")
+    assert read(data) == [(False, b"\xff\xfe")]
+
+
+def test_pongs_are_noted_and_counted_and_need_no_protocol() -> None:
+    reader = MessageReader(LIMIT)
+    assert reader.receive(frame(PONG, b"hi") + frame(TEXT, b"a")) == [(True, b"a")]
+    assert (reader.heard_pong, reader.has_answers, reader.uncounted, reader.data_to_send()) == (True, True, 1, [])
+    assert reader._protocol is None
+
+
+def test_a_pong_that_is_too_long_is_refused() -> None:
+    reader = MessageReader(LIMIT)
+    reader.receive(frame(PONG, b"x" * 126))
+    assert not reader.is_open
+    assert not reader.heard_pong
 
 
 def test_pongs_and_the_answer_to_a_close() -> None:

@@ -14,6 +14,7 @@ from ..hub import Hub
 from ..logs import logger
 from ..reasons import PAGE_CLOSED, PARSE_ERROR, TRANSPORT_CLOSE, TRANSPORT_ERROR
 from ..wire.dialects import Dialect
+from ..wire.messages import NOT_UTF8
 from ..wire.packets import EnginePacket, EngineType
 from ..wire.prepared import PROBE_ANSWER, Prepared
 from .intake import Intake
@@ -83,7 +84,7 @@ class WebSocket(Intake):
             else:
                 self._packet(session.dialect.codec.decode_binary(data))
         except UnicodeDecodeError:
-            self._reader.fail(CloseCode.INVALID_DATA, "not UTF-8")
+            self._reader.fail(CloseCode.INVALID_DATA, NOT_UTF8)
             self._flush_protocol()  # at once: what came with it is not to be taken any more
         except PacketError as error:
             logger.debug("%s: %s", session, error, extra=session.log_fields)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from urllib.parse import parse_qsl
 
 from ..identifiers import new_id
-from . import engine_v2, engine_v3, engine_v4
+from . import engine_v2, engine_v3, engine_v4, plain
+from .deflate import DeflateCodec
 from .packets import EnginePacket, EngineType, SocketPacket, SocketType
 
 
@@ -34,7 +36,7 @@ class Dialect:
     Compared by identity: it is the key under which prepared packets remember their forms.
     """
 
-    #: The major versions of the clients that speak it.
+    #: The major versions of the clients that speak it, or what else they are called.
     clients: str
     #: The query parameter EIO.
     revision: str
@@ -55,6 +57,8 @@ class Dialect:
     plain_text: bool = True
     #: Whether a client can come back to a connection that broke (connection state recovery).
     resumes: bool = False
+    #: Whether a client can acknowledge an event.
+    acknowledges: bool = True
 
     def socket_id(self, session_id: str, namespace: str) -> str:
         """The id of a new socket in a namespace, on the session with this id."""
@@ -108,6 +112,15 @@ V4_BASE64 = replace(V4, base64_only=True)
 V3_BASE64 = replace(V3, base64_only=True)
 V3_EARLY_BASE64 = replace(V3_EARLY, base64_only=True)
 V2_BASE64 = replace(V2, base64_only=True)
+#: Of clients that speak no Socket.IO, on a WebSocket of their own: they are never on long-polling.
+PLAIN = Dialect("plain", "", cast(EngineCodec, plain), plain_text=False, acknowledges=False)
+
+
+@functools.cache
+def plain_deflated(window_bits: int) -> Dialect:
+    """Return the dialect of those of them that take compressed messages, with windows of this size."""
+    return replace(PLAIN, codec=cast(EngineCodec, DeflateCodec(window_bits)))
+
 
 _DIALECTS: dict[tuple[str, bool], Dialect] = {
     (dialect.revision, dialect.base64_only): dialect for dialect in (V4, V4_BASE64, V3, V3_BASE64, V2, V2_BASE64)

@@ -17,12 +17,12 @@ TEXT_HEADS = tuple(bytes((WHOLE_TEXT, length)) for length in range(SHORT_LENGTHS
 def frame_text(data: bytes) -> bytes:
     """Return a WebSocket text frame as a server sends it (RFC 6455, section 5.2)."""
     length = len(data)
-    return (TEXT_HEADS[length] if length < SHORT_LENGTHS else _head(WHOLE_TEXT, length)) + data
+    return (TEXT_HEADS[length] if length < SHORT_LENGTHS else head(WHOLE_TEXT, length)) + data
 
 
 def frame_binary(data: bytes) -> bytes:
     """Return a WebSocket binary frame as a server sends it."""
-    return _head(WHOLE_BINARY, len(data)) + data
+    return head(WHOLE_BINARY, len(data)) + data
 
 
 def decode_base64(text: str) -> bytes:
@@ -35,7 +35,11 @@ def decode_base64(text: str) -> bytes:
         raise PacketError("not base64") from None
 
 
-def _head(first: int, length: int) -> bytes:
+def head(first: int, length: int) -> bytes:
+    """Return the beginning of a frame as a server sends it, before so many bytes.
+
+    :param first: its first byte, which tells what it is.
+    """
     if length < SHORT_LENGTHS:
         return bytes((first, length))
     if length < LONGER_LENGTHS:

@@ -7,9 +7,12 @@ or the beginning of one that cannot be accepted. (A short message costs 0.6 micr
 
 from __future__ import annotations
 
+import codecs
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from websockets.exceptions import PayloadTooBig
+from websockets.extensions import Extension
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import SERVER, Protocol
 from websockets.protocol import State as ProtocolState
@@ -23,7 +26,11 @@ except ImportError:  # where it was installed without a compiler
 
 #: The first byte of a frame that is a whole message (section 5.2).
 WHOLE_TEXT, WHOLE_BINARY = 0x81, 0x82
+#: And of control frames.
+CLOSE, PONG = 0x88, 0x8A
 MASKED = 0x80
+UTF8 = codecs.getincrementaldecoder("utf-8")
+NOT_UTF8 = "not UTF-8"
 #: Lengths that are written in 2 and in 8 bytes more.
 SHORT, LONG = 126, 127
 MASK_SIZE = 4
@@ -50,21 +57,26 @@ class MessageReader:
     """
 
     __slots__ = (
-        "_fragments", "_is_between", "_is_over", "_is_text", "_max_size", "_needed", "_protocol", "_rest",
-        "has_answers", "uncounted",
+        "_decoder", "_fragments", "_is_between", "_is_over", "_is_text", "_max_size", "_needed", "_protocol", "_rest",
+        "extensions", "has_answers", "heard_pong", "uncounted",
     )  # fmt: skip
 
     def __init__(self, max_size: int) -> None:
         self._max_size = max_size
+        #: What decodes frames, if the client and the server agreed on it.
+        self.extensions: Sequence[Extension] = ()
         self._protocol: _Protocol | None = None
-        #: Whether there may be something to send.
+        #: Whether there may be something to send, or a pong to take note of.
         self.has_answers = False
+        #: Whether a pong came, since whoever waits for one set it to False.
+        self.heard_pong = False
         #: Frames that were no message, since whoever counts them set it to 0; there are none before ``has_answers``.
         self.uncounted = 0
         self._rest: bytearray | None = None  # of a frame that has not arrived as a whole
         self._needed = 0  # bytes of it that are worth another look
         self._is_text: bool | None = None  # of the message that is arriving in fragments
         self._fragments: bytearray | None = None
+        self._decoder: codecs.IncrementalDecoder | None = None
         self._is_over = False
         self._is_between = True  # no message has begun, so that a short one can be taken at a glance
 
@@ -137,6 +149,10 @@ class MessageReader:
             message = apply_mask(data[head.data : head.end], data[head.mask : head.data])
             messages.append((head.first == WHOLE_TEXT, message))
             return head.end
+        if head.first == PONG and head.end - head.data < SHORT:
+            self.uncounted += 1
+            self.has_answers = self.heard_pong = True
+            return head.end
         return self._leave(data[start : head.end], messages, head.end)
 
     def _keep(self, data: bytes, start: int, end: int) -> int:
@@ -146,19 +162,28 @@ class MessageReader:
 
     def _leave(self, part: bytes, messages: list[Message], end: int) -> int:
         """Leave a frame to the protocol; return where it ends."""
+        if part[0] == CLOSE and self._is_text is not None:
+            # A close may come between fragments (section 5.4), which the protocol would take for a broken rule.
+            self._protocol = None
         protocol = self._ensure_protocol()
         self.uncounted += 1
         protocol.receive_data(part)
         for frame in protocol.events_received():
             if isinstance(frame, Frame) and frame.opcode in DATA:
                 self._add(frame, messages)
-        self._is_over = protocol.parser_exc is not None or protocol.close_rcvd is not None
+        if protocol.parser_exc is not None or protocol.close_rcvd is not None:
+            self._is_over = True
         return end
 
     def _add(self, frame: Frame, messages: list[Message]) -> None:
         """Put the fragments of a message together."""
         if self._is_text is None or self._fragments is None:
             self._is_text, self._fragments = frame.opcode is Opcode.TEXT, bytearray()
+            self._decoder = UTF8() if self._is_text else None
+        if self._decoder is not None and not _goes_on(self._decoder, frame):
+            self.fail(CloseCode.INVALID_DATA, NOT_UTF8)
+            self._is_over = True
+            return
         self._fragments += frame.data
         if frame.fin:
             messages.append((self._is_text, bytes(self._fragments)))
@@ -167,6 +192,7 @@ class MessageReader:
     def _ensure_protocol(self) -> _Protocol:
         if self._protocol is None:
             self._protocol = _Protocol(SERVER, max_size=self._max_size, logger=quiet)
+            self._protocol.extensions = [*self.extensions]
             self.has_answers = True
         return self._protocol
 
@@ -176,6 +202,15 @@ class _Protocol(Protocol):
 
     def fail(self, code: CloseCode | int, reason: str = "") -> None:
         super().fail(code, f"max_payload: {reason}" if code == CloseCode.MESSAGE_TOO_BIG else reason)
+
+
+def _goes_on(decoder: codecs.IncrementalDecoder, fragment: Frame) -> bool:
+    """Whether a text can be what it is up to here: there is no need to wait for the rest of one that is none."""
+    try:
+        decoder.decode(bytes(fragment.data), fragment.fin)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _head(data: bytes, start: int) -> _Head | None:
