@@ -58,6 +58,7 @@ setup(
             "ruff",
             "trustme",
             "watchfiles",
+            "websocket-client",
         ],
     },
     classifiers=[

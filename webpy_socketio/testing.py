@@ -17,6 +17,7 @@ once, one after the other, and time stands still until :meth:`TestServer.advance
 
 from __future__ import annotations
 
+import functools
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -28,12 +29,14 @@ from .engine.session import Session
 from .events import EVENTS, Events
 from .logs import logger
 from .node import Node
-from .reasons import TRANSPORT_CLOSE
+from .plain_peers import Wish
+from .reasons import TRANSPORT_CLOSE, Reason
 from .settings import load_settings
 from .shortcuts import current, set_current
-from .wire.dialects import V4
+from .wire.dialects import PLAIN, V4
 from .wire.packets import EnginePacket, EngineType, SocketPacket, SocketType
-from .wire.prepared import Prepared
+from .wire.plain import read_packet
+from .wire.prepared import PING, Prepared
 from .wire.socketio import Assembler, decode_packet, encode_packet
 
 T = TypeVar("T")
@@ -94,6 +97,19 @@ class TestServer:
     def client(self, environ: Mapping[str, Any] | None = None) -> TestClient:
         """Return a new client whose handshake had this environ."""
         return TestClient(self, {"REMOTE_ADDR": "127.0.0.1", "PATH_INFO": "/socket.io/", **(environ or {})})
+
+    def websocket(
+        self, channel: str = "", token: str | None = None, environ: Mapping[str, Any] | None = None, **auth: str
+    ) -> TestWebSocket:
+        """Return a new plain WebSocket, which follows a channel unless its name is empty, or has been closed.
+
+        :param environ: of its handshake.
+        :param auth: what the query of its URL says beside the token.
+        """
+        path = f"/ws/{channel}"
+        return TestWebSocket(
+            self, Wish(channel, token, auth), {"REMOTE_ADDR": "127.0.0.1", "PATH_INFO": path, **(environ or {})}
+        )
 
     def advance(self, seconds: float) -> None:
         """Let time pass, and everything happen that is due by then."""
@@ -265,4 +281,46 @@ class TestClient:
 
     def _notice(self) -> None:
         if not self.session.is_open:
+            self._hub.end(self.session, TRANSPORT_CLOSE)
+
+
+class TestWebSocket:
+    """A client of a TestServer that speaks no Socket.IO."""
+
+    __test__ = False
+
+    def __init__(self, server: TestServer, wish: Wish, environ: dict[str, Any]) -> None:
+        self._hub = server.hub
+        #: Everything received: text, or bytes.
+        self.received: list[str | bytes] = []
+        #: Why it was closed, once it was; a client is told its ``code`` and its ``sentence``.
+        self.reason: Reason | None = None
+        converse = functools.partial(server.node.converse_plainly, wish)
+        self.session: Session = self._hub.open(converse, PLAIN, "websocket", environ, None)
+        self.session.write = self._take
+        self.session.wake = self._notice
+        self.session.peer.begin()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection stands."""
+        return self.session.is_open
+
+    def send(self, message: str | bytes) -> None:
+        """Send a message."""
+        self._hub.receive(self.session, EnginePacket(EngineType.MESSAGE, message))
+
+    def close(self) -> None:
+        """Hang up."""
+        self._hub.end(self.session, TRANSPORT_CLOSE)
+
+    def _take(self, prepared: Prepared) -> None:
+        if prepared is PING:
+            self._hub.receive(self.session, EnginePacket(EngineType.PONG))
+        for is_text, data in read_packet(prepared.text, prepared.attachments):
+            self.received.append(data.decode() if is_text else data)
+
+    def _notice(self) -> None:
+        if not self.session.is_open:
+            self.reason = self.session.reason
             self._hub.end(self.session, TRANSPORT_CLOSE)
