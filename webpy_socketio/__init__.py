@@ -31,9 +31,11 @@ from .shortcuts import (
 from .webpy import (
     make_publish_urls,
     make_socketio_urls,
+    make_sse_urls,
     make_websocket_urls,
     publish_urls,
     socketio_urls,
+    sse_urls,
     websocket_urls,
 )
 
@@ -75,6 +77,7 @@ __all__ = [
     "disconnect_session",
     "make_publish_urls",
     "make_socketio_urls",
+    "make_sse_urls",
     "make_websocket_urls",
     "metrics_collector",
     "on_any",
@@ -96,6 +99,7 @@ __all__ = [
     "server_side_call",
     "server_side_emit",
     "socketio_urls",
+    "sse_urls",
     "subscribe_token",
     "template_dir",
     "to",

@@ -9,7 +9,7 @@ from .errors import SettingsError
 from .farewell import promise
 from .logs import logger
 from .startup import check_patched, read_settings, start_node
-from .wsgi import Door
+from .wsgi import Door, Others
 
 #: The environ's key under which a server that has a door of its own puts it.
 DOOR = "webpy_socketio.door"
@@ -41,6 +41,14 @@ def door_of(environ: Mapping[str, Any]) -> Door:
     if _default is None:
         _default = _open_default(environ)
     return _default
+
+
+def others_of(environ: Mapping[str, Any]) -> Others:
+    """Return the doors for those who speak no Socket.IO. Raises SettingsError where clients speak Engine.IO alone."""
+    others = door_of(environ).others
+    if others is None:
+        raise SettingsError("beside EngineIO there are no channels, so neither to follow nor to publish to")
+    return others
 
 
 def _open_default(environ: Mapping[str, Any]) -> Door:

@@ -37,6 +37,15 @@ _KEYS = {
 }  # fmt: skip
 
 
+def has_text_path(environ: Mapping[str, Any]) -> bool:
+    """Whether the path of a request, which WSGI shows byte by byte (PEP 3333), is text."""
+    try:
+        environ.get("PATH_INFO", "").encode("latin-1").decode()
+    except UnicodeError:
+        return False
+    return True
+
+
 def wants_websocket(environ: Mapping[str, Any]) -> bool:
     """Whether a request asks for the connection to become a WebSocket."""
     tokens = environ.get("HTTP_CONNECTION", "").lower().replace(" ", "").split(",")

@@ -129,7 +129,8 @@ class Front:
                     result.close()
             body = b"".join(started.pieces)
             if connection.later is not None and not body and started.code == 200:
-                return Response(*complete(started.headers, connection.later()))
+                answer = connection.later()
+                return Response(*answer._replace(headers=complete(started.headers, answer.headers)))
             return started.complete(body)
         except BaseException as error:  # also timeouts of gevent: whatever it is, the client gets an answer
             return _fail("the application", error)

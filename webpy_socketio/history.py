@@ -63,6 +63,11 @@ class History:
         """
         prepared.stamp(f"{self._epoch}{self.last_number}")
 
+    @property
+    def offset(self) -> str:
+        """The place of the last message, as clients are told it."""
+        return f"{self._epoch}{self.last_number}"
+
     def number_of(self, offset: Any) -> int:
         """The number of the message that a client names as its last; 0 if it is none of ours."""
         if not isinstance(offset, str) or not offset.startswith(self._epoch):

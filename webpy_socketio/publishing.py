@@ -13,13 +13,12 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from .answers import error_answer
-from .environs import bearer_token, compact_environ
+from .environs import bearer_token, compact_environ, has_text_path
 from .errors import AckTimeout, EventError, HttpRefused, LimitExceeded, PacketError, UnsendableValue
 from .gate import LATER, Gate
 from .logs import as_text, logger
 from .repeats import Repeats
-from .responses import NO_STORE, Answer, Headers
+from .responses import Answer, in_json, refusal
 from .services import Services
 from .targets import Target, check_event_name, check_namespace, select
 from .uploads import read_upload
@@ -68,12 +67,12 @@ class Publishing:
         self._gate.identify(environ)
         if not self._keys:
             self._warn()
-            return _refuse(HttpRefused(NOT_FOUND, "not_found", "there is nothing here"), [])
+            return refusal(HttpRefused(NOT_FOUND, "not_found", "there is nothing here"))
         try:
             answer = self._answer(environ, channel)
         except HttpRefused as refused:
             self._hub.counters.publishes[refused.code] += 1
-            return _refuse(refused, self._origins.headers(environ))
+            return refusal(refused, self._origins.headers(environ))
         return answer._replace(headers=[*answer.headers, *self._origins.headers(environ)])
 
     def _warn(self) -> None:
@@ -190,7 +189,7 @@ class Publishing:
             request.pop("HTTP_AUTHORIZATION", None)  # no log is to have the key
             services.log.write(request, f"PUBLISH {channel}", message if isinstance(message, str) else as_text(message))
         # Who was reached by other processes, nobody knows: it is accepted (RFC 9110, section 15.3.3).
-        return _json("200 OK" if is_alone else "202 Accepted", {"reached": reached}, [])
+        return in_json("200 OK" if is_alone else "202 Accepted", {"reached": reached})
 
     def _below(self, prefix: str, namespace: str) -> tuple[str, ...]:
         """The channels below a prefix, in all processes. May wait; raises HttpRefused."""
@@ -204,10 +203,8 @@ class Publishing:
 
 def _check_channel(environ: Mapping[str, Any], channel: str) -> None:
     """Raise HttpRefused for what is no channel's name; without one, everybody would be meant by a slip."""
-    try:
-        environ.get("PATH_INFO", "").encode("latin-1").decode()  # WSGI's form of the URL's bytes
-    except UnicodeError:
-        raise HttpRefused(BAD, "channel", "the channel's name is not UTF-8") from None
+    if not has_text_path(environ):
+        raise HttpRefused(BAD, "channel", "the channel's name is not UTF-8")
     if not channel.strip("/"):
         raise HttpRefused(BAD, "channel", "the URL names no channel: POST to /publish/<channel>")
 
@@ -217,13 +214,3 @@ def _fingerprint(environ: Mapping[str, Any], channel: str, body: bytes) -> bytes
     parts = (channel, environ.get("QUERY_STRING", ""), environ.get("CONTENT_TYPE", ""))
     head = orjson.dumps(parts)
     return hashlib.sha256(b"%d:%b%b" % (len(head), head, body)).digest()
-
-
-def _refuse(refused: HttpRefused, headers: Headers) -> Answer:
-    return _json(refused.status, error_answer(refused.code, str(refused)), [*refused.headers, *headers])
-
-
-def _json(status: str, value: dict[str, Any], headers: Headers) -> Answer:
-    body = orjson.dumps(value) + b"\n"
-    kind = [("Content-Type", "application/json"), NO_STORE, ("Content-Length", str(len(body)))]
-    return Answer(status, [*kind, *headers], body)

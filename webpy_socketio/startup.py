@@ -26,10 +26,11 @@ from .reports import Reports
 from .runner import Runner
 from .settings import Settings, load_settings
 from .shortcuts import current, set_current
+from .stream_door import StreamDoor
 from .transports.clock import Clock
 from .transports.watch import Watch
 from .transports.workers import Workers
-from .wsgi import Door
+from .wsgi import Door, Others
 
 SETTINGS_MODULE = "settings"
 
@@ -117,9 +118,12 @@ def open_door(hub: Hub, converse: Converse, node: Node | None = None) -> Door:
     reports = Reports(hub, None if node is None else node.services)
     clock, gate = Clock(hub), Gate(hub)
     clock.start()
-    if node is None:
-        return Door(gate, converse, clock, reports)
-    return Door(gate, converse, clock, reports, PlainDoor(gate, node.converse_plainly), Publishing(gate, node.services))
+    others = None
+    if node is not None:
+        plain = PlainDoor(gate, node.converse_plainly)
+        streams = StreamDoor(gate, node.converse_streaming, node.services.recovery)
+        others = Others(plain, streams, Publishing(gate, node.services))
+    return Door(gate, converse, clock, reports, others)
 
 
 def _project_settings() -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ A request is judged here, in the order of the protocol document; what it carries
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import orjson
@@ -24,6 +24,7 @@ from .reasons import TRANSPORT_ERROR
 from .reports import Reports
 from .responses import Answer, Later
 from .scripts import find_script, serve_script
+from .stream_door import StreamDoor
 from .transports.borrowed import find_connection
 from .transports.clock import Clock
 from .transports.polling import Polling
@@ -31,6 +32,14 @@ from .transports.requests import CLOSE
 from .transports.streams import Connection, Stream
 from .transports.websocket import WebSocket
 from .wire.dialects import Dialect, find_dialect
+
+
+class Others(NamedTuple):
+    """The doors for those who speak no Socket.IO."""
+
+    plain: PlainDoor
+    streams: StreamDoor
+    publishing: Publishing
 
 
 class Door:
@@ -45,14 +54,11 @@ class Door:
         converse: Converse,
         clock: Clock,
         reports: Reports,
-        plain: PlainDoor | None = None,
-        publishing: Publishing | None = None,
+        others: Others | None = None,
     ) -> None:
         self.hub = hub = gate.hub
-        #: For clients that speak no Socket.IO; None where there is nothing else that they could speak.
-        self.plain = plain
-        #: For those who publish over HTTP; None where there are no channels.
-        self.publishing = publishing
+        #: For those who speak no Socket.IO; None where there are no channels.
+        self.others = others
         self.clock = clock
         #: What an operator's programs may ask.
         self.reports = reports
