@@ -106,6 +106,7 @@ def test_names() -> None:
         "client namespace disconnect",
         "server namespace disconnect",
         "logged out",
+        "refused",
         "slow",
         "over limit",
     }
@@ -120,7 +121,7 @@ def test_reason(reason: Reason) -> None:
 
 def test_who_comes_back() -> None:
     staying = {reason.name for reason in REASONS if not reason.may_reconnect}
-    assert staying == {"client namespace disconnect", "server namespace disconnect", "logged out"}
+    assert staying == {"client namespace disconnect", "server namespace disconnect", "logged out", "refused"}
 
 
 def test_codes_can_be_sent_and_tell_who_comes_back() -> None:
@@ -138,3 +139,11 @@ def test_a_limit_is_named() -> None:
     reason = reasons.over_limit("max_json_depth")
     assert (reason.name, reason.code) == (reasons.OVER_LIMIT.name, reasons.OVER_LIMIT.code)
     assert "max_json_depth" in reason.sentence
+
+
+@pytest.mark.parametrize("sentence", ["no", "é" * 100, "x" * 1000, "half \ud800 of a pair"])
+def test_a_refusal_says_why_as_far_as_it_can(sentence: str) -> None:
+    reason = reasons.refused(sentence)
+    assert (reason.name, reason.code) == (reasons.REFUSED.name, reasons.REFUSED.code)
+    assert 0 < len(reason.sentence.encode()) <= 123
+    assert sentence.replace("\ud800", "?").startswith(reason.sentence)

@@ -46,7 +46,15 @@ LIMITS = [
     "max_connections",
     "max_connections_per_address",
 ]
-SWITCHES = ["allow_upgrades", "cors_credentials", "recovery", "proxy_protocol", "health", "metrics"]
+SWITCHES = [
+    "allow_upgrades",
+    "cors_credentials",
+    "recovery",
+    "proxy_protocol",
+    "health",
+    "metrics",
+    "websocket_compression",
+]
 
 
 # Where values come from
@@ -614,10 +622,24 @@ def test_every_kind_of_option_is_tried() -> None:
         "subscriptions",
         "secrets",
         "publish_keys",
+        "websocket_protocols",
         *PATHS,
         "fd",
     }
     assert tried | {"compression_threshold", "message_log_format"} == set(FIELDS)
+
+
+@pytest.mark.parametrize(
+    ("value", "protocols"), [("", ()), ("chat.v1", ("chat.v1",)), (["a", "b"], ("a", "b")), ("a, b", ("a", "b"))]
+)
+def test_websocket_protocols(value: Any, protocols: tuple[str, ...]) -> None:
+    assert read("websocket_protocols", value) == protocols
+
+
+@pytest.mark.parametrize("value", ["a b", ["a,b"], ["\u00e9"], None, 1, [1]])
+def test_bad_websocket_protocols(value: Any) -> None:
+    with pytest.raises(SettingsError, match="websocket_protocols"):
+        load_settings({"websocket_protocols": value})
 
 
 def test_redis() -> None:

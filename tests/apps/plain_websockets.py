@@ -12,8 +12,10 @@ from typing import Any
 
 import gevent
 import web
+from gevent.pywsgi import WSGIServer
 
 from webpy_socketio import *
+from webpy_socketio.engineio import EngineIO
 
 urls: tuple[Any, ...] = ("/", "Page", "/tell/([^/]*)/(.*)", "Tell")
 urls += socketio_urls
@@ -73,7 +75,7 @@ def echo(request: Any, socket: Any, context: dict[str, Any], message: Any) -> No
     if isinstance(message, str) and message.startswith("!"):
         order, *args = json.loads(message[1:])
         ORDERS[order](socket, *args)
-    elif os.environ.get("ECHO", "yes") == "yes":
+    else:
         socket.send(message)
 
 
@@ -115,4 +117,9 @@ def disconnected(request: Any, socket: Any, context: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    SocketIOServer(None, application).serve_forever()
+    if os.environ.get("SERVER") == "pywsgi":
+        WSGIServer((os.environ["SOCKETIO_HOST"], int(os.environ["SOCKETIO_PORT"])), application).serve_forever()
+    elif os.environ.get("SERVER") == "engine":
+        SocketIOServer(None, EngineIO(print, application=application)).serve_forever()
+    else:
+        SocketIOServer(None, application).serve_forever()

@@ -138,8 +138,10 @@ def relay(request: Any, socket: Any, context: dict[str, Any], message: Any) -> N
 
 @on_disconnect
 def disconnected(request: Any, socket: Any, context: dict[str, Any]) -> None:
-    """Show the end."""
-    print("END", socket.reason, socket.channels, os.getpid(), flush=True)
+    """Show the end, in one piece: other processes write, too."""
+    print(
+        f"END {socket.reason} {socket.channels} {os.getpid()}\n", end="", flush=True
+    )  # in one piece: others write, too
 
 
 if __name__ == "__main__":

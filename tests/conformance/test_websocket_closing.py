@@ -5,6 +5,7 @@ The cases are modelled on section 7 of the public list of the Autobahn testsuite
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -35,6 +36,16 @@ def test_a_message_right_before_the_close_is_answered(client: PlainClient) -> No
 def test_a_large_one_too(client: PlainClient) -> None:
     client.send(frame(TEXT, b"*" * 262_144), close_frame(NORMAL), frame(PING, b"late"))
     client.ends(NORMAL, ((TEXT, b"*" * 262_144),))
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_also_if_it_is_taken_slowly(client: PlainClient, at_once: bool) -> None:
+    large = b"*" * 7 * 1024 * 1024
+    client.send(frame(TEXT, large), *([close_frame(NORMAL)] if at_once else []))
+    time.sleep(0.2)  # the kernels' buffers are full by then
+    if not at_once:
+        client.send(close_frame(NORMAL))
+    client.ends(NORMAL, ((TEXT, large),))
 
 
 def test_a_handler_that_takes_long_does_not_hold_the_close_up(client: PlainClient) -> None:

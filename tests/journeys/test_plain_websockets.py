@@ -16,6 +16,7 @@ from urllib.request import urlopen
 
 import pytest
 import socketio
+import trustme
 import websocket
 
 from tests.conformance.plain import PlainClient
@@ -366,6 +367,47 @@ def test_under_gunicorn(kind: str, tmp_path: Path) -> None:
         client.echoes(BINARY, b"x" * 100_000)
         client.order("who")
         assert client.hear()[0] == ["room"]
+
+
+def test_encrypted(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(tmp_path / "server.pem")
+    with serve("plain_websockets", certfile=tmp_path / "server.pem", message_log_format="") as server:
+        options = {"ca_certs": str(tmp_path / "authority.pem")}
+        client = websocket.create_connection(f"wss://localhost:{server.port}/ws/room", timeout=10, sslopt=options)
+        for message in ("hello", "x" * 500_000):
+            client.send(message)
+            assert client.recv() == message
+        client.close()
+
+
+def test_a_server_that_keeps_its_connections_has_no_websockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVER", "pywsgi")
+    with serve("plain_websockets") as server:
+        assert [Talker(server).opening.status for _ in range(2)] == [501, 501]
+        assert server.log.count("WebSocket is not offered") == 1
+
+
+def test_they_work_beside_an_engine_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVER", "engine")
+    with serve("plain_websockets") as server:
+        client = Talker(server)
+        client.echoes()
+        assert server.process is not None
+        server.process.send_signal(signal.SIGTERM)
+        assert client.ending()[0] == SERVER_SHUTDOWN.code
+
+
+def test_they_are_counted_apart() -> None:
+    with serve("plain_websockets", metrics="yes") as server:
+        client = Talker(server)
+        client.echoes()
+        Talker(server, headers={"Sec-WebSocket-Version": "7"})
+        with urlopen(f"{server.url}/socket.io/metrics", timeout=10) as answer:
+            numbers = answer.read().decode()
+        assert 'webpy_socketio_sessions{clients="plain",transport="websocket"} 1.0' in numbers
+        assert 'webpy_socketio_requests_refused_total{code="3"} 1.0' in numbers
 
 
 # Clients of others.

@@ -46,6 +46,11 @@ def test_events(data: list[Any], form: bytes) -> None:
     assert stream(*data) == form
 
 
+def test_an_event_of_node_may_have_a_number_for_a_name() -> None:
+    assert Prepared(b"2[7,true]").frames(EVENTS) == b"event: 7\ndata: [true]\n\n"
+    assert Prepared(b"2[null]").frames(EVENTS) == b""
+
+
 @given(st.text())
 def test_a_text_arrives_as_it_is_but_for_its_line_ends(text: str) -> None:
     lines = stream("message", text).decode().removesuffix("\n\n").split("\n")

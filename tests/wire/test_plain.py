@@ -48,6 +48,7 @@ ROWS: list[tuple[list[Any], bool, bytes]] = [
     (["move", 1, {"x": "y"}], True, b'{"event":"move","data":[1,{"x":"y"}]}'),
     (["move"], True, b'{"event":"move","data":[]}'),
     (['"],["', "x"], True, b'{"event":"\\"],[\\"","data":["x"]}'),
+    ([12, "x"], True, b'{"event":12,"data":["x"]}'),
     (["message2", "x"], True, b'{"event":"message2","data":["x"]}'),
 ]  # fmt: skip
 
@@ -77,6 +78,8 @@ def test_what_is_as_deep_as_can_be_sent() -> None:
         SocketPacket(SocketType.DISCONNECT),
         SocketPacket(SocketType.ACK, "/", ["x"], 1),
         SocketPacket(SocketType.ACK, "/", [b"x"], 1),
+        SocketPacket(SocketType.EVENT, "/", []),
+        SocketPacket(SocketType.EVENT, "/", [None]),
         SocketPacket(SocketType.CONNECT_ERROR, "/", {"message": "no"}),
     ],
     ids=lambda packet: packet.type.name,

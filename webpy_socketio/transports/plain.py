@@ -13,8 +13,8 @@ from .streams import Stream
 from .websocket import WebSocket
 
 PONG = EnginePacket(EngineType.PONG)
-#: Seconds that handlers have for their answers when the client closes the WebSocket right behind its messages.
-LAST_ANSWERS = 0.5
+#: Seconds for the answers to messages right behind which the client closes the WebSocket: to be made, and to be taken.
+LAST_ANSWERS = 1.0
 
 
 class PlainWebSocket(WebSocket):
@@ -46,12 +46,24 @@ class PlainWebSocket(WebSocket):
         if reader.heard_pong:
             reader.heard_pong = False
             self._hub.receive(session, PONG)
-        if reader.is_open or session.peer is None or not session.peer.is_busy:
+        if reader.is_open:
             super()._flush_protocol()
         elif not self._is_concluding:
             self._is_concluding = session.is_refused = True
-            self._hub.deadlines.add(self._hub.runner.now() + LAST_ANSWERS, self._conclude, None)
-            session.peer.when_idle(lambda: self._conclude(None, 0))
+            session.peer.when_idle(self._answered)
+            if self._is_concluding:
+                self._hub.deadlines.add(self._hub.runner.now() + LAST_ANSWERS, self._conclude, None)
+
+    def _flush(self) -> None:
+        super()._flush()
+        self._answered()
+
+    def _answered(self) -> None:
+        """Handlers are done, or the kernel has taken more: conclude, if there is nothing else to wait for."""
+        session = self._session
+        is_done = session.peer is None or not (session.peer.is_busy or self._stream.is_blocked or session.outbox)
+        if self._is_concluding and is_done:
+            self._conclude(None, 0)
 
     def _conclude(self, _: object, now: float) -> None:
         if self._is_concluding and not self._closing:

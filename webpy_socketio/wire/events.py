@@ -38,7 +38,12 @@ def encode_frames(kind: EngineType, text: bytes | None, attachments: Iterable[by
 
 
 def _field(name: bytes) -> bytes:
-    """An event's name, which is JSON, as a field; one that a field cannot hold stays as it is within its quotes."""
-    text = SURROGATES.sub(REPLACEMENT, json.loads(name))
-    field = text.encode()
+    """An event's name, which is JSON, as a field; one that a field cannot hold stays as it is within its quotes.
+
+    That of an event of Node's may be a number.
+    """
+    text = json.loads(name)
+    if not isinstance(text, str):
+        return name
+    field = SURROGATES.sub(REPLACEMENT, text).encode()
     return name[1:-1] if LINE_END.search(field) else field

@@ -21,7 +21,8 @@ MESSAGE = EngineType.MESSAGE
 PING_FRAME = b"\x89\x00"
 #: An event of the main namespace, as :mod:`socketio` writes it; what comes after the head is a list in JSON.
 EVENT = re.compile(rb"[25](?:[0-9]+-)?[0-9]*\[", re.DOTALL)
-NAME = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+#: The name; servers on Node may have numbers for names.
+NAME = re.compile(rb'"(?:[^"\\]|\\.)*"|[0-9.eE+-]+', re.DOTALL)
 MESSAGE_NAME = b'"message"'
 #: Stands for bytes. Within a text, its quotes would be escaped.
 PLACEHOLDER = re.compile(rb'\{"_placeholder":true,"num":([0-9]+)\}')
@@ -65,10 +66,9 @@ def read_packet(text: bytes | None, attachments: Sequence[bytes]) -> Iterator[Pl
 def read_event(text: bytes) -> PlainEvent | None:
     """Return what a Socket.IO packet, as it was encoded here, says if it is an event; else None."""
     head = EVENT.match(text)
-    if head is None:
+    name = None if head is None else NAME.match(text, head.end())
+    if name is None:
         return None
-    name = NAME.match(text, head.end())
-    assert name is not None, "events that are sent have a name, which is a text"
     return PlainEvent(name[0], text[name.end() + 1 : -1])
 
 
