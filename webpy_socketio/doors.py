@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from .door import Door, Others
 from .errors import SettingsError
 from .farewell import promise
 from .logs import logger
 from .startup import check_patched, read_settings, start_node
-from .wsgi import Door, Others
 
 #: The environ's key under which a server that has a door of its own puts it.
 DOOR = "webpy_socketio.door"

@@ -12,6 +12,7 @@ import web
 from .backplane.contract import Backplane
 from .backplane.memory import MemoryBackplane
 from .descriptors import make_room
+from .door import Door, Others
 from .errors import SettingsError
 from .events import EVENTS
 from .extras import import_for
@@ -30,7 +31,6 @@ from .stream_door import StreamDoor
 from .transports.clock import Clock
 from .transports.watch import Watch
 from .transports.workers import Workers
-from .wsgi import Door, Others
 
 SETTINGS_MODULE = "settings"
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import web
 
+from .door import Door
 from .doors import door_of, others_of
 from .logs import logger
 from .responses import Answer, LaterStreaming, Streaming
 from .transports.borrowed import find_connection
 from .web_sessions import WEB_SESSION
-from .wsgi import Door
 
 
 class WebContext:

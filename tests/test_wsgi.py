@@ -23,7 +23,7 @@ from tests.serving import ServerHere
 from webpy_socketio import SettingsError, SocketIOServer, doors, on_connect, on_event, server
 from webpy_socketio.shortcuts import current
 from webpy_socketio.startup import Running
-from webpy_socketio.wsgi_app import SocketIOApp
+from webpy_socketio.wsgi import SocketIOApp
 
 NAMESPACE = "/plain-wsgi"
 
