@@ -24,7 +24,7 @@ from .reasons import TRANSPORT_ERROR
 from .reports import Reports
 from .responses import Answer, Later
 from .scripts import find_script, serve_script
-from .stream_door import StreamDoor
+from .sse_door import SseDoor
 from .transports.borrowed import find_connection
 from .transports.clock import Clock
 from .transports.polling import Polling
@@ -38,7 +38,7 @@ class Others(NamedTuple):
     """The doors for those who speak no Socket.IO."""
 
     plain: PlainDoor
-    streams: StreamDoor
+    sse: SseDoor
     publishing: Publishing
 
 

@@ -26,7 +26,7 @@ from .recovery import Recovery
 from .runner import Runner, Scope
 from .services import Services
 from .settings import Settings
-from .stream_peers import StreamPeer
+from .sse_peers import SsePeer
 from .tokens import Tokens
 from .web_sessions import WebSessions
 
@@ -92,11 +92,11 @@ class Node:
         """Make that of a client that does not."""
         return PlainPeer(session, request, scope, self._namespaces, self.services, wish)
 
-    def converse_streaming(
+    def converse_by_sse(
         self, wish: Wish, after: str | None, session: Session, request: dict[str, Any], scope: Scope | None
-    ) -> StreamPeer:
+    ) -> SsePeer:
         """Make that of one that only reads."""
-        return StreamPeer(session, request, scope, self._namespaces, self.services, wish, after)
+        return SsePeer(session, request, scope, self._namespaces, self.services, wish, after)
 
 
 def _recovery(settings: Settings, deadlines: Deadlines) -> Recovery:

@@ -27,7 +27,7 @@ from .reports import Reports
 from .runner import Runner
 from .settings import Settings, load_settings
 from .shortcuts import current, set_current
-from .stream_door import StreamDoor
+from .sse_door import SseDoor
 from .transports.clock import Clock
 from .transports.watch import Watch
 from .transports.workers import Workers
@@ -121,8 +121,8 @@ def open_door(hub: Hub, converse: Converse, node: Node | None = None) -> Door:
     others = None
     if node is not None:
         plain = PlainDoor(gate, node.converse_plainly)
-        streams = StreamDoor(gate, node.converse_streaming, node.services.recovery)
-        others = Others(plain, streams, Publishing(gate, node.services))
+        sse = SseDoor(gate, node.converse_by_sse, node.services.recovery)
+        others = Others(plain, sse, Publishing(gate, node.services))
     return Door(gate, converse, clock, reports, others)
 
 

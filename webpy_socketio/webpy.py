@@ -85,13 +85,13 @@ class WebSocketView:
     POST = PUT = PATCH = DELETE = HEAD = OPTIONS = GET
 
 
-class StreamView:
+class SseView:
     """Streams the events of the channel which the rest of the path names. See :func:`make_sse_urls`."""
 
     def GET(self, channel: str) -> Any:
         """Answer a request, or let the server do it; as in :class:`SocketIOView`."""
         environ = web.ctx.env
-        return _give_or_defer(environ, others_of(environ).streams.answer(environ, channel, _surround))
+        return _give_or_defer(environ, others_of(environ).sse.answer(environ, channel, _surround))
 
     POST = PUT = PATCH = DELETE = HEAD = OPTIONS = GET
 
@@ -179,7 +179,7 @@ def make_websocket_urls(prefix: str = "ws") -> tuple[Any, ...]:
 
 def make_sse_urls(prefix: str = "sse") -> tuple[Any, ...]:
     """Return the URLs to add to an application's, so that ``/prefix/channel`` streams a channel's events."""
-    return (f"/{re.escape(prefix.strip('/'))}/(?s:(.*))", StreamView)
+    return (f"/{re.escape(prefix.strip('/'))}/(?s:(.*))", SseView)
 
 
 #: Add them to the URLs of an application: ``urls += socketio_urls``.

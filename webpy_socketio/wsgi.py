@@ -82,7 +82,7 @@ def _open_websocket(environ: dict[str, Any], channel: str) -> Answer:
 
 
 def _stream(environ: dict[str, Any], channel: str) -> Answer | LaterStreaming:
-    return others_of(environ).streams.answer(environ, channel)
+    return others_of(environ).sse.answer(environ, channel)
 
 
 def _publish(environ: dict[str, Any], channel: str) -> Answer:

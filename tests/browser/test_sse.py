@@ -19,7 +19,7 @@ COUNT = 1000
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with serve("streams", publish_keys=KEY, recovery=True, cors_origins="https://good.example") as running:
+    with serve("sse", publish_keys=KEY, recovery=True, cors_origins="https://good.example") as running:
         yield running
         assert "Traceback" not in running.log
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webpy_socketio.wire.dialects import EVENTS
+from webpy_socketio.wire.dialects import SSE
 from webpy_socketio.wire.packets import SocketPacket, SocketType
 from webpy_socketio.wire.prepared import CLOSE, NOOP, PING, PONG, Prepared
 from webpy_socketio.wire.socketio import encode_event, encode_packet
@@ -38,7 +38,7 @@ ROWS: list[tuple[list[Any], bytes]] = [
 
 def stream(*data: Any) -> bytes:
     """An event, as it stands in a stream."""
-    return Prepared(*encode_event("/", list(data), None, 10)).frames(EVENTS)
+    return Prepared(*encode_event("/", list(data), None, 10)).frames(SSE)
 
 
 @pytest.mark.parametrize(("data", "form"), ROWS, ids=lambda value: str(value)[:40])
@@ -47,8 +47,8 @@ def test_events(data: list[Any], form: bytes) -> None:
 
 
 def test_an_event_of_node_may_have_a_number_for_a_name() -> None:
-    assert Prepared(b"2[7,true]").frames(EVENTS) == b"event: 7\ndata: [true]\n\n"
-    assert Prepared(b"2[null]").frames(EVENTS) == b""
+    assert Prepared(b"2[7,true]").frames(SSE) == b"event: 7\ndata: [true]\n\n"
+    assert Prepared(b"2[null]").frames(SSE) == b""
 
 
 @given(st.text())
@@ -67,15 +67,15 @@ def test_arguments_arrive_as_they_are(args: list[Any]) -> None:
 
 
 def test_a_ping_is_a_comment_and_what_else_there_is_has_no_form() -> None:
-    assert PING.frames(EVENTS) == b":\n\n"
+    assert PING.frames(SSE) == b":\n\n"
     for packet in (PONG, NOOP, CLOSE):
-        assert packet.frames(EVENTS) == b""
+        assert packet.frames(SSE) == b""
     for kind in (SocketType.CONNECT, SocketType.DISCONNECT):
-        assert Prepared(*encode_packet(SocketPacket(kind), 0)).frames(EVENTS) == b""
+        assert Prepared(*encode_packet(SocketPacket(kind), 0)).frames(SSE) == b""
 
 
 def test_an_event_of_the_history_has_its_place_beside_its_form() -> None:
     prepared = Prepared(*encode_event("/", ["message", "x"], None, 0))
     assert (prepared.offset, prepared.has_offset) == (b"", False)
     prepared.stamp("abcd17")
-    assert (prepared.offset, prepared.frames(EVENTS)) == (b"abcd17", b"data: x\n\n")
+    assert (prepared.offset, prepared.frames(SSE)) == (b"abcd17", b"data: x\n\n")

@@ -21,8 +21,8 @@ from .recovery import Recovery
 from .responses import NO_STORE, Answer, Headers, LaterStreaming, Streaming, refusal
 from .runner import Scope
 from .transports.borrowed import find_connection
-from .transports.event_stream import EventStream
-from .wire.dialects import EVENTS
+from .transports.sse import EventStream
+from .wire.dialects import SSE
 
 #: The query parameter with which a client comes back that cannot send the header ``Last-Event-ID``.
 LAST_EVENT_ID = "lastEventId"
@@ -38,17 +38,17 @@ REMEDIES: dict[str, Headers] = {"405 Method Not Allowed": [("Allow", "GET")]}
 #: For nginx: what comes is to be passed on as it comes.
 NO_BUFFER = ("X-Accel-Buffering", "no")
 #: Makes, of a wish, of how far the client has come and of what any conversation is made of, the one of a stream.
-ConverseStreaming = Callable[[Wish, "str | None", Session, "dict[str, Any]", "Scope | None"], Conversation]
+ConverseBySse = Callable[[Wish, "str | None", Session, "dict[str, Any]", "Scope | None"], Conversation]
 
 
-class StreamDoor:
+class SseDoor:
     """Answers the requests for streams of one hub.
 
     :param converse: makes their conversations.
     :param recovery: has what clients may have missed; None if that is not kept.
     """
 
-    def __init__(self, gate: Gate, converse: ConverseStreaming, recovery: Recovery | None) -> None:
+    def __init__(self, gate: Gate, converse: ConverseBySse, recovery: Recovery | None) -> None:
         self._gate = gate
         self._hub = gate.hub
         self._converse = converse
@@ -86,7 +86,7 @@ class StreamDoor:
         self._gate.check_open()
         wish = read_wish(environ, channel)
         after = _last_event_id(environ, wish)
-        return self._gate.open(environ, functools.partial(self._converse, wish, after), EVENTS, "sse", surround)
+        return self._gate.open(environ, functools.partial(self._converse, wish, after), SSE, "sse", surround)
 
     def _begin(self, stream: EventStream, session: Session, headers: Headers) -> Answer | Streaming:
         """Answer a request once the handlers have decided. May wait."""

@@ -17,7 +17,7 @@ from .wire.socketio import encode_event
 GAP = "__gap__"
 
 
-class StreamPeer(PlainPeer):
+class SsePeer(PlainPeer):
     """One client.
 
     :param after: the place up to which it has read before, as it was told it; None if it begins.

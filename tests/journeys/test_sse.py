@@ -20,12 +20,12 @@ import websocket
 
 from tests.conformance.targets import miss
 from tests.conformance.wire import Answer
-from tests.event_streams import Event, StreamClient
 from tests.hosting import OURS, PLAIN, gunicorn
 from tests.nginx.recipes import behind_nginx
 from tests.raw import RawClient, get, make
 from tests.redis_servers import RedisServer
 from tests.serving import Server, serve, wait_for
+from tests.sse import Event, StreamClient
 from webpy_socketio.reasons import LOGGED_OUT, SERVER_DISCONNECT, SERVER_SHUTDOWN, SLOW
 
 KEY = "a key of some length"
@@ -37,7 +37,7 @@ Open = Callable[..., StreamClient]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with serve("streams", publish_keys=KEY, recovery=True, metrics=True, secrets=SECRET) as running:
+    with serve("sse", publish_keys=KEY, recovery=True, metrics=True, secrets=SECRET) as running:
         yield running
         assert "Traceback" not in running.log
 
@@ -164,7 +164,7 @@ def test_the_rest_of_the_path_is_the_channel(server: Server, open_stream: Open, 
 
 
 def test_one_who_hears_nothing_else_hears_comments(open_stream: Open) -> None:
-    with serve("streams", ping_interval=0.2, ping_timeout=0.3) as server:
+    with serve("sse", ping_interval=0.2, ping_timeout=0.3) as server:
         stream = open_stream(server=server)
         for _ in range(5):
             stream.wait_for_comment()
@@ -205,7 +205,7 @@ def test_a_stream_is_asked_for_with_get(server: Server, method: str) -> None:
 
 
 def test_pages_of_declared_origins_may_read_it(open_stream: Open) -> None:
-    with serve("streams", cors_origins="https://good.example", cors_credentials=True) as server:
+    with serve("sse", cors_origins="https://good.example", cors_credentials=True) as server:
         stream = open_stream(headers={"Origin": "https://good.example"}, server=server)
         assert stream.response.headers["Access-Control-Allow-Origin"] == "https://good.example"
         assert stream.response.headers["Access-Control-Allow-Credentials"] == "true"
@@ -215,7 +215,7 @@ def test_pages_of_declared_origins_may_read_it(open_stream: Open) -> None:
 
 
 def test_a_token_opens_a_closed_channel(open_stream: Open) -> None:
-    with serve("streams", subscriptions="closed", secrets=SECRET) as server:
+    with serve("sse", subscriptions="closed", secrets=SECRET) as server:
         told(open_stream("orders", server=server), 403, "token_required")
         stream = open_stream(f"orders?token={ask(server, '/do/token')}", server=server)
         tell(server, "orders", "hello")
@@ -223,7 +223,7 @@ def test_a_token_opens_a_closed_channel(open_stream: Open) -> None:
 
 
 def test_streams_count_as_connections(open_stream: Open) -> None:
-    with serve("streams", max_connections=2, metrics=True) as server:
+    with serve("sse", max_connections=2, metrics=True) as server:
         first = [open_stream(server=server) for _ in range(2)]
         refused = open_stream(server=server)
         assert "max_connections" in told(refused, 503, "unavailable")
@@ -238,7 +238,7 @@ def test_streams_count_as_connections(open_stream: Open) -> None:
 
 def test_streams_of_one_address_are_limited(open_stream: Open) -> None:
     forwarded = {"X-Forwarded-For": "192.0.2.1"}
-    with serve("streams", max_connections_per_address=1, trusted_proxies="127.0.0.1") as server:
+    with serve("sse", max_connections_per_address=1, trusted_proxies="127.0.0.1") as server:
         open_stream(headers=forwarded, server=server)
         told(open_stream(headers=forwarded, server=server), 429, "over_limit")
         open_stream(headers={"X-Forwarded-For": "192.0.2.2"}, server=server)
@@ -280,7 +280,7 @@ def tell_into_the_void(server: Server, channel: str, message: str) -> None:
 
 
 def test_a_place_is_known_without_an_event(open_stream: Open) -> None:
-    with serve("streams", recovery=True, ping_interval=0.2, publish_keys=KEY) as server:
+    with serve("sse", recovery=True, ping_interval=0.2, publish_keys=KEY) as server:
         quiet, other = open_stream("quiet", server=server), open_stream("other", server=server)
         publish(server, "other", "moves the history on")
         latest = other.next().place
@@ -316,14 +316,14 @@ def test_a_place_that_is_not_known_is_a_gap(server: Server, open_stream: Open, p
 
 
 def test_what_is_too_much_or_too_old_is_a_gap(open_stream: Open) -> None:
-    with serve("streams", recovery=True, max_recovery_bytes=5000, publish_keys=KEY) as server:
+    with serve("sse", recovery=True, max_recovery_bytes=5000, publish_keys=KEY) as server:
         first = open_stream("gap", server=server)
         publish(server, "gap", "1")
         place = first.next().place
         for _ in range(20):
             publish(server, "gap", "x" * 100)
         assert open_stream("gap", {"Last-Event-ID": place}, server=server).next().name == "__gap__"
-    with serve("streams", publish_keys=KEY) as server:
+    with serve("sse", publish_keys=KEY) as server:
         stream = open_stream("gap", {"Last-Event-ID": place}, server=server)
         assert stream.next().name == "__gap__"
         publish(server, "gap", "no places without recovery")
@@ -348,7 +348,7 @@ def test_one_who_hangs_up_while_it_is_decided_is_gone(server: Server) -> None:
 
 
 def test_who_does_not_read_is_sent_away_and_others_are_not(open_stream: Open) -> None:
-    with serve("streams", max_outbox_bytes=200_000, metrics=True, message_log_format="") as server:
+    with serve("sse", max_outbox_bytes=200_000, metrics=True, message_log_format="") as server:
         open_stream("flood", server=server, buffer=4096)
         reader = open_stream("flood", server=server)
         for _ in range(20):
@@ -364,7 +364,7 @@ def test_who_does_not_read_is_sent_away_and_others_are_not(open_stream: Open) ->
 
 
 def test_of_one_who_does_not_read_the_latest_waits(open_stream: Open) -> None:
-    with serve("streams", max_outbox_bytes=200_000, message_log_format="") as server:
+    with serve("sse", max_outbox_bytes=200_000, message_log_format="") as server:
         slow = open_stream("latest-x", server=server, buffer=4096)
         ask(server, "/flood/latest-x/200/50000")
         tell(server, "latest-x", "the end")
@@ -376,7 +376,7 @@ def test_of_one_who_does_not_read_the_latest_waits(open_stream: Open) -> None:
 
 
 def test_who_takes_nothing_for_too_long_is_given_up(open_stream: Open) -> None:
-    with serve("streams", ping_interval=0.3, ping_timeout=0.5, message_log_format="") as server:
+    with serve("sse", ping_interval=0.3, ping_timeout=0.5, message_log_format="") as server:
         open_stream("stuck", server=server, buffer=4096)
         ask(server, "/flood/stuck/60/50000")
         wait_for(lambda: ended(server, "ping timeout", "stuck") or ended(server, "transport close", "stuck"))
@@ -395,7 +395,7 @@ def test_who_is_put_out_is_told_so_and_not_to_come_back(
 
 
 def test_a_server_that_stops_says_goodbye_and_ends_each_stream_properly(open_stream: Open) -> None:
-    with serve("streams") as server:
+    with serve("sse") as server:
         streams = [open_stream(server=server) for _ in range(5)]
         tell(server, "room", "the last message")
         assert server.signal(signal.SIGTERM) == 0
@@ -433,7 +433,7 @@ def test_to_a_client_of_http_1_0_a_stream_is_what_comes_before_the_end(server: S
 @pytest.mark.parametrize("worker", [OURS, PLAIN])
 def test_under_gunicorn(open_stream: Open, tmp_path: Path, worker: str) -> None:
     settings = {"publish_keys": KEY, "recovery": True, "message_log_format": ""}
-    with gunicorn(worker, home=tmp_path, app="streams:application", **settings) as server:
+    with gunicorn(worker, home=tmp_path, app="sse:application", **settings) as server:
         told(open_stream("private-1", server=server), 403, "refused")
         first, second = open_stream(server=server), open_stream(server=server)
         assert publish(server, "room", "1") == {"reached": 2}
@@ -453,7 +453,7 @@ def test_under_gunicorn(open_stream: Open, tmp_path: Path, worker: str) -> None:
 def test_with_several_workers(open_stream: Open) -> None:
     with RedisServer() as redis:
         settings = {"workers": 2, "redis_url": redis.redis_url, "publish_keys": KEY, "message_log_format": ""}
-        with serve("streams", **settings) as server:
+        with serve("sse", **settings) as server:
             streams = [open_stream(server=server) for _ in range(8)]
             reached = [publish(server, "room", str(number))["reached"] for number in range(10)]
             assert all(0 <= count <= 8 for count in reached)
@@ -466,7 +466,7 @@ def test_with_several_workers(open_stream: Open) -> None:
 
 
 def test_through_nginx_events_come_at_once(open_stream: Open) -> None:
-    with behind_nginx("native.conf", "streams", publish_keys=KEY) as nginx:
+    with behind_nginx("native.conf", "sse", publish_keys=KEY) as nginx:
         stream = open_stream(server=nginx)
         for number in range(5):
             publish(nginx, "room", str(number))

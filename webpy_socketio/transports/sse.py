@@ -14,7 +14,7 @@ from ..history import History
 from ..hub import Hub
 from ..reasons import TRANSPORT_CLOSE, TRANSPORT_ERROR, Reason
 from ..runner import Waiter
-from ..wire.dialects import EVENTS
+from ..wire.dialects import SSE
 from ..wire.packets import EnginePacket, EngineType
 from ..wire.prepared import PING, Prepared
 from ..wire.socketio import encode_event
@@ -94,7 +94,7 @@ class EventStream:
     def _encode(self, packets: Sequence[Prepared]) -> bytes:
         parts = []
         for prepared in packets:
-            frames = prepared.frames(EVENTS)
+            frames = prepared.frames(SSE)
             if frames and prepared.has_offset:
                 parts.append(b"id: %b\n" % prepared.offset)
             parts.append(frames)
@@ -143,4 +143,4 @@ def _farewell(reason: Reason | None) -> bytes:
     assert reason is not None, "a session that closes has a reason"
     name, code, sentence, may_reconnect, _ = reason
     about = {"reason": name, "code": code, "message": sentence, "reconnect": may_reconnect}
-    return Prepared(*encode_event("/", [END, about], None, 0)).frames(EVENTS)
+    return Prepared(*encode_event("/", [END, about], None, 0)).frames(SSE)
