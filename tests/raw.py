@@ -9,6 +9,11 @@ import socket
 from collections.abc import Iterable
 from typing import Any
 
+from websockets.client import ClientProtocol
+from websockets.frames import Frame
+from websockets.protocol import State
+from websockets.uri import parse_uri
+
 from tests.conformance.wire import Answer
 
 PATIENCE = 15.0
@@ -109,3 +114,48 @@ def sid_of(answer: Answer) -> str:
     """The session that an answer has opened by polling."""
     assert answer.status == 200, answer
     return str(json.loads(answer.body[1:])["sid"])
+
+
+class RawWebSocket:
+    """A WebSocket on a raw client's connection, of one thread only.
+
+    Python before 3.13 does not keep two threads, as other clients have, from using one encrypted connection at the same
+    time, by which what is sent or received is lost now and then.
+    """
+
+    def __init__(self, client: RawClient, where: str, *headers: str) -> None:
+        host, port = client.sock.getpeername()[:2]
+        self._client = client
+        self._protocol = ClientProtocol(parse_uri(f"ws://{host}:{port}{where}"))
+        request = self._protocol.connect()
+        for header in headers:
+            name, _, value = header.partition(": ")
+            request.headers[name] = value
+        self._protocol.send_request(request)
+        self._received: list[str] = []
+        self._flush()
+        while self._protocol.state is State.CONNECTING:
+            self._read()
+        assert self._protocol.state is State.OPEN, self._protocol.handshake_exc
+
+    def send(self, text: str) -> None:
+        """Send a text message."""
+        self._protocol.send_text(text.encode())
+        self._flush()
+
+    def receive(self) -> str:
+        """Wait for the next message, which is not in fragments."""
+        while not self._received:
+            self._read()
+        return self._received.pop(0)
+
+    def _read(self) -> None:
+        data = self._client.sock.recv(65536)
+        assert data, "the server hung up"
+        self._protocol.receive_data(data)
+        events = self._protocol.events_received()
+        self._received += [event.data.decode() for event in events if isinstance(event, Frame)]
+        self._flush()
+
+    def _flush(self) -> None:
+        self._client.send(b"".join(self._protocol.data_to_send()))

@@ -16,9 +16,8 @@ import gevent
 import pytest
 import trustme
 from gevent.pywsgi import WSGIHandler
-from websockets.sync.client import connect as connect_websocket
 
-from tests.raw import RawClient, get, post, sid_of
+from tests.raw import RawClient, RawWebSocket, get, post, sid_of
 from tests.serving import Server, ServerHere, serve, wait_for
 from webpy_socketio import SettingsError, SocketIOServer
 from webpy_socketio.engineio import Client, EngineIO
@@ -88,14 +87,10 @@ def by_polling(client: RawClient, *headers: str) -> Told:
 
 
 def by_websocket(client: RawClient, *headers: str) -> Told:
-    given = dict(header.split(": ", 1) for header in headers)
-    port = client.sock.getpeername()[1]
-    with connect_websocket(
-        f"ws://127.0.0.1:{port}{OPEN}websocket", sock=client.sock, additional_headers=given, proxy=None
-    ) as websocket:
-        websocket.send("40")
-        websocket.send('42["who"]')
-        packets = [str(websocket.recv(5)) for _ in range(3)]
+    websocket = RawWebSocket(client, f"{OPEN}websocket", *headers)
+    websocket.send("40")
+    websocket.send('42["who"]')
+    packets = [websocket.receive() for _ in range(3)]
     told: Told = json.loads(packets[2][2:])[1]
     return told
 

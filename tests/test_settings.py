@@ -36,6 +36,7 @@ COUNTS = [
     "max_recovery_bytes",
     "max_recovery_clients",
     "max_redis_backlog",
+    "max_stream_length",
     "message_burst",
 ]
 LIMITS = [
@@ -618,6 +619,7 @@ def test_every_kind_of_option_is_tried() -> None:
         "redis_url",
         "log_format",
         "redis_key",
+        "redis_adapter",
         "overflow",
         "subscriptions",
         "secrets",
@@ -675,3 +677,9 @@ def test_overflow(policy: str) -> None:
 def test_bad_overflow(value: Any) -> None:
     with pytest.raises(SettingsError, match="overflow"):
         load_settings({"overflow": value})
+
+
+def test_adapters() -> None:
+    assert read("redis_adapter", "streams") == "streams"
+    with pytest.raises(SettingsError, match="redis_adapter"):
+        load_settings({"redis_adapter": "sharded"})

@@ -16,6 +16,7 @@ from .doctor.examination import examine
 from .doctor.site import Site
 from .emitter import Emitter
 from .errors import EventError, PacketError, SettingsError, UnsendableValue
+from .options import PUBSUB, REDIS_ADAPTERS
 from .processes import start_again
 from .reloading import serve_reloading
 from .serving import serve
@@ -73,6 +74,8 @@ def _add_emit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser.add_argument(
         "--key", default=os.environ.get("SOCKETIO_REDIS_KEY", "socket.io"), help="redis_key (socket.io)"
     )
+    adapter = os.environ.get("SOCKETIO_REDIS_ADAPTER", PUBSUB)
+    parser.add_argument("--adapter", default=adapter, choices=REDIS_ADAPTERS, help="redis_adapter (pubsub)")
     parser.add_argument(
         "--channel", action="append", default=[], metavar="C", help="to its subscribers only; may be repeated"
     )
@@ -124,7 +127,7 @@ def _emit(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         parser.error("say where Redis is: --url redis://127.0.0.1:6379, or SOCKETIO_REDIS_URL in the environment")
     if options.event is None and not options.values:
         parser.error("say what to send: a VALUE, or --event if it has no arguments")
-    emitter = Emitter(options.url, key=options.key)
+    emitter = Emitter(options.url, key=options.key, adapter=options.adapter)
     try:
         target = emitter.to(*options.channel, namespace=options.namespace)
         target.emit("message" if options.event is None else options.event, *map(_value, options.values))

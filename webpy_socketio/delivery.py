@@ -78,10 +78,11 @@ class Delivery:
             if self.on_namespace is not None:
                 self.on_namespace(namespace, False)
 
-    def deliver(self, envelope: Envelope, can_wait: bool = True) -> int:
+    def deliver(self, envelope: Envelope, can_wait: bool = True, offset: str | None = None) -> int:
         """Send an event to everyone here whom it is for; return how many that were.
 
         :param can_wait: whether the sender is here, so that it can be made to wait.
+        :param offset: its place in a history that is kept elsewhere, if it has one.
 
         A client that is waited for counts, as it gets the event when it comes back; so does one for which the event is
         dropped, as its policy says. May wait, once everybody has been sent to, if that is the policy. Raises
@@ -89,6 +90,8 @@ class Delivery:
         """
         selection, data, volatile = envelope
         prepared = self._prepare(selection.namespace, data, None)
+        if offset is not None:
+            prepared.stamp(offset)
         overflows = self._overflows
         if overflows.rules or overflows.default is not None:
             prepared.overflow = overflows.choose(selection, data)

@@ -11,7 +11,11 @@ from typing import Any, Protocol
 from .envelope import Envelope, Selection
 from .errors import SettingsError
 from .extras import import_for
+from .options import PUBSUB, REDIS_ADAPTERS, STREAMS
 from .targets import check_channels, check_event_name, check_names, check_namespace, select
+
+#: Modules of posts, and what they call them, by the setting ``redis_adapter``.
+POSTS = {PUBSUB: ("redis_post", "Post"), STREAMS: ("streams_post", "StreamsPost")}
 
 
 class _Post(Protocol):
@@ -74,14 +78,19 @@ class Emitter:
 
     :param url: where Redis is, as in the setting ``redis_url``.
     :param key: the setting ``redis_key`` of the servers.
+    :param adapter: their setting ``redis_adapter``.
 
-    Raises SettingsError for a URL or key that cannot be, or if the extra ``redis`` is not installed.
+    Raises SettingsError for what cannot be one of these, or if the extra ``redis`` is not installed.
     """
 
-    def __init__(self, url: str, *, key: str = "socket.io") -> None:
+    def __init__(self, url: str, *, key: str = "socket.io", adapter: str = PUBSUB) -> None:
         if not isinstance(key, str) or not key:
             raise SettingsError(f"key={key!r} is no text that names of channels could begin with, like 'socket.io'")
-        self._post: _Post = import_for("redis", "webpy_socketio.backplane.redis_post", "Emitter").Post(url, key)
+        if adapter not in REDIS_ADAPTERS:
+            raise SettingsError(f"adapter={adapter!r} is neither {' nor '.join(map(repr, REDIS_ADAPTERS))}")
+        module, name = POSTS[adapter]
+        make = getattr(import_for("redis", f"webpy_socketio.backplane.{module}", "Emitter"), name)
+        self._post: _Post = make(url, key)
 
     @property
     def trouble(self) -> tuple[type[Exception], ...]:

@@ -19,6 +19,7 @@ from .hub import Hub
 from .logs import MessageLog
 from .metrics import Counters
 from .namespaces import Namespaces
+from .options import STREAMS
 from .overflows import Overflows
 from .peers import Peer
 from .plain_peers import PlainPeer, Wish
@@ -37,11 +38,13 @@ class Node:
     def __init__(self, settings: Settings, events: Events, runner: Runner, backplane: Backplane) -> None:
         deadlines, counters = Deadlines(), Counters()
         desk = AckDesk(deadlines, counters)
-        recovery = _recovery(settings, deadlines) if settings.recovery else None
+        is_local = settings.redis_url is None or settings.redis_adapter != STREAMS
+        recovery = _recovery(settings, deadlines) if settings.recovery and is_local else None
         history = None if recovery is None else recovery.history
         overflows = Overflows(settings, events.overflow_rules, runner)
         web_sessions = WebSessions()
         delivery = Delivery(settings.max_attachments, events, desk, counters, overflows, history, web_sessions, runner)
+        backplane.start(delivery)
         ending: weakref.WeakSet[Conversation] = weakref.WeakSet()
         self.hub = Hub(settings, runner, deadlines, counters, ending)
         self._goodbyes = Goodbyes(self.hub)
@@ -56,6 +59,7 @@ class Node:
             MessageLog(settings.message_log_format),
             desk,
             recovery,
+            backplane.roaming,
             overflows,
             Tokens(settings, runner.time),
             ending,
@@ -63,7 +67,6 @@ class Node:
             self.hub.expel,
         )
         self._namespaces = Namespaces(self.services)
-        backplane.start(delivery)
 
     def drain(self, longest: float = math.inf) -> None:
         """Let nobody in any more, and close all connections, those that are waited for too; see Goodbyes."""

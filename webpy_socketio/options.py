@@ -17,6 +17,8 @@ N = TypeVar("N", int, float)
 
 TRANSPORTS = ("polling", "websocket")
 LOG_FORMATS = ("text", "json")
+#: How processes speak to each other over Redis.
+REDIS_ADAPTERS = PUBSUB, STREAMS = "pubsub", "streams"
 #: Levels of lists and dicts: a little less than orjson can write back.
 DEEPEST = 240
 CLIENTS = ("1-2", "3-4")

@@ -1,48 +1,37 @@
-"""The owner of sockets: what conversations have in common whose messages are events for an application's handlers."""
+"""The owner: what a socket needs of the conversation that it is part of."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from .conversation import Conversation
 from .engine.session import Session
-from .namespaces import Namespace, Namespaces
-from .runner import Scope
-from .services import Services
-from .sockets import Socket
+from .reasons import Reason
 
 
-class SocketOwner(Conversation):
-    """One client's conversation, and the work of its sockets."""
+class Owner(Protocol):
+    """One client's conversation, in all the namespaces that it joined."""
 
-    __slots__ = ("_namespaces", "_services")
+    @property
+    def session(self) -> Session:
+        """What carries the conversation."""
 
-    def __init__(
-        self,
-        session: Session,
-        request: dict[str, Any],
-        scope: Scope | None,
-        namespaces: Namespaces,
-        services: Services,
-    ) -> None:
-        super().__init__(session, request, scope, services.runner)
-        self._namespaces = namespaces
-        self._services = services
+    @property
+    def request(self) -> dict[str, Any]:
+        """The WSGI environ of its handshake."""
 
-    def perform(self, socket: Socket, what: str, function: Callable[..., object], args: Sequence[Any]) -> None:
-        """Run an application's function here, as a handler is run."""
-        self.inbox.scoped(self._perform, socket, what, function, args)
+    @property
+    def followed(self) -> int:
+        """How many subscriptions the client has, in all its namespaces."""
 
-    def _perform(self, socket: Socket, what: str, function: Callable[..., object], args: Sequence[Any]) -> None:
-        runner = self._services.runner
-        try:
-            function(*args)
-        except runner.killed:
-            pass  # at the end of the connection, for example
-        except runner.failures as error:
-            self._namespaces.report(socket, error, what)
+    def leave(self, socket: Any, reason: Reason) -> None:
+        """End the socket, as the server wishes."""
 
-    def _finish(self, socket: Socket, namespace: Namespace) -> None:
-        namespace.end(socket)
-        self._namespaces.leave(namespace)
+    def perform(self, socket: Any, what: str, function: Callable[..., object], args: Sequence[Any]) -> None:
+        """Run an application's function here, as a handler is run; ``what`` it is tells the log, if it fails."""
+
+    def note_outgoing(self, socket: Any, data: list[Any]) -> None:
+        """Tell the handlers of outgoing events."""
+
+    def log_out(self) -> None:
+        """End the whole conversation, and what carries it."""

@@ -12,12 +12,12 @@ from typing import Any
 from .engine.session import Session
 from .errors import LimitExceeded, RuleBroken
 from .history import Kept
-from .identifiers import is_private
+from .identifiers import LENGTH, is_private
 from .namespaces import Namespace, Namespaces
-from .owners import SocketOwner
 from .reasons import CLIENT_DISCONNECT, LOGGED_OUT, TRANSPORT_CLOSE, Reason
 from .runner import Scope
 from .services import Services
+from .socket_owners import SocketOwner
 from .sockets import Socket
 from .web_sessions import WEB_SESSION
 from .wire.packets import SocketPacket, SocketType
@@ -133,6 +133,11 @@ class Peer(SocketOwner):
                 del auth["pid"]
                 if self._resume(name, pid, auth.pop("offset", None), auth):
                     return
+        claim = None
+        if self._services.roaming is not None and dialect.resumes:
+            pid = auth.get("pid")
+            if isinstance(pid, str) and len(pid) == LENGTH:
+                claim = auth.pop("pid"), auth.pop("offset", None)
         try:
             namespace = self._namespaces.enter(name)
         except LimitExceeded as error:
@@ -146,7 +151,7 @@ class Peer(SocketOwner):
         socket = Socket(dialect.socket_id(self.session.sid, name), name, auth, self._services, self)
         socket.web_session_id = self._web_session
         self._sockets[name] = socket, namespace
-        self.inbox.put(self._size, self._join, socket, namespace)
+        self.inbox.put(self._size, self._join, socket, namespace, claim)
 
     def _turn_away(self, name: str, message: str) -> None:
         refusal = self.session.dialect.connect_error(name, message)
@@ -156,7 +161,9 @@ class Peer(SocketOwner):
         self._services.counters.limited[error.limit] += 1
         self._turn_away(name, str(error))
 
-    def _join(self, socket: Socket, namespace: Namespace) -> None:
+    def _join(self, socket: Socket, namespace: Namespace, claim: tuple[str, Any] | None) -> None:
+        if claim is not None:
+            socket.come_back(*claim)
         if socket.reason is not None:
             return
         if namespace.connect(socket) is None:

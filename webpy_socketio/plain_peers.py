@@ -12,10 +12,10 @@ from urllib.parse import parse_qsl
 
 from .engine.session import Session
 from .namespaces import SUBSCRIBE, Namespaces
-from .owners import SocketOwner
 from .reasons import LOGGED_OUT, Reason, refused
 from .runner import Scope
 from .services import Services
+from .socket_owners import SocketOwner
 from .sockets import Socket
 from .web_sessions import WEB_SESSION
 

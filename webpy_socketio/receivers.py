@@ -1,106 +1,61 @@
-"""The receiver: one client in one namespace, from its admission to its end, and what is on its way to it."""
+"""The receiver: one client in one namespace, from its admission to its end."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
-from .acks import AckListener, PendingAcks
-from .engine.session import Session
-from .envelope import Selection
-from .errors import EventError, LimitExceeded
+from .addressees import Addressee
 from .history import Kept
-from .overflow import Overflow
-from .reasons import SERVER_DISCONNECT, TRANSPORT_CLOSE, Reason
+from .identifiers import new_id
+from .owners import Owner
+from .reasons import SERVER_DISCONNECT, SERVER_SHUTDOWN, TRANSPORT_CLOSE, Reason
+from .roaming import Homecoming, Roaming
 from .services import Services
 from .subscriptions import Subscriptions
 from .targets import check_channels
 from .wire.packets import SocketPacket, SocketType
 from .wire.prepared import Prepared, Together
-from .wire.socketio import encode_event, encode_packet
+from .wire.socketio import encode_packet
 
 #: Bytes that fit into one segment of TCP, on any usual network.
 ONE_SEGMENT = 1200
 
 
-class Owner(Protocol):
-    """What a socket needs of the conversation that it is part of."""
-
-    @property
-    def session(self) -> Session:
-        """What carries the conversation."""
-
-    @property
-    def request(self) -> dict[str, Any]:
-        """The WSGI environ of its handshake."""
-
-    @property
-    def followed(self) -> int:
-        """How many subscriptions the client has, in all its namespaces."""
-
-    def leave(self, socket: Any, reason: Reason) -> None:
-        """End the socket, as the server wishes."""
-
-    def perform(self, socket: Any, what: str, function: Callable[..., object], args: Sequence[Any]) -> None:
-        """Run an application's function here, as a handler is run; ``what`` it is tells the log, if it fails."""
-
-    def note_outgoing(self, socket: Any, data: list[Any]) -> None:
-        """Tell the handlers of outgoing events."""
-
-    def log_out(self) -> None:
-        """End the whole conversation, and what carries it."""
-
-
-class Receiver:
-    """Everything about a socket but what only handlers use.
-
-    While ``on_connect`` runs the client is not connected yet: what is sent to it meanwhile is kept, and goes out once
-    the handlers have let it in.
-    """
+class Receiver(Addressee):
+    """Everything about a socket but what only handlers use."""
 
     __slots__ = (
-        "__weakref__", "_acks", "_held", "_services", "_spawned", "_subscriptions", "_user", "_web_session",
-        "admitted", "auth", "connected", "context", "first_number", "instances", "is_attached", "last_number", "link",
-        "namespace", "owner", "pid", "reason", "recovered", "replayed_from", "request", "sid",
+        "_homecoming", "_spawned", "_subscriptions", "_user", "_web_session", "admitted", "auth", "context",
+        "first_number", "instances", "is_attached", "reason", "recovered", "replayed_from", "request",
     )  # fmt: skip
 
     def __init__(self, sid: str, namespace: str, auth: dict[str, Any], services: Services, owner: Owner) -> None:
-        self.sid = sid
-        #: The name of the namespace.
-        self.namespace = namespace
+        super().__init__(sid, namespace, services, owner)
         #: The WSGI environ of the client's handshake.
         self.request = owner.request
         #: What the client sent to identify itself; an empty dict if nothing.
         self.auth = auth
         #: One dict for the life of this connection, yours to use.
         self.context: dict[str, Any] = {}
-        #: Whether the client is there to receive.
-        self.connected = False
         #: Whether ``on_connect`` let it in, so that there will be an end to tell of.
         self.admitted = False
         #: Whether the client came back to this socket after its connection broke.
         self.recovered = False
         #: Why the connection ended; None while it has not.
         self.reason: Reason | None = None
-        #: What carries packets to the client.
-        self.link = owner.session
-        self.owner = owner
         #: The objects of classes bound to the namespace, each made when it is first needed.
         self.instances: dict[type, Any] | None = None
         #: Whether it is among the namespace's members, connected or waited for.
         self.is_attached = False
-        #: The secret with which its client may come back; None if it may not.
-        self.pid: str | None = None
-        #: The numbers of the last message before it connected, and of the last that was for it; see History.
-        self.first_number = self.last_number = 0
+        #: The number of the last message before it connected; see History.
+        self.first_number = 0
         #: See Recovery.
         self.replayed_from = 0
-        self._services = services
+        self._homecoming: Homecoming | None = None
         self._user: Hashable = None
         self._web_session: str | None = None
         self._subscriptions = Subscriptions()
-        self._acks: PendingAcks | None = None
-        self._held: list[tuple[Prepared, bool]] | None = []
         self._spawned: dict[object, Callable[[], None] | None] | None = None
 
     @property
@@ -112,11 +67,6 @@ class Receiver:
     def followed(self) -> int:
         """How many channels this socket is subscribed to."""
         return len(self._subscriptions)
-
-    @property
-    def pending_acks(self) -> int:
-        """How many acknowledgements this client alone still is to send."""
-        return 0 if self._acks is None else len(self._acks)
 
     @property
     def forgotten_number(self) -> int:
@@ -135,6 +85,7 @@ class Receiver:
         self._subscriptions.add(channel, 0 if recovery is None else recovery.history.last_number)
         if self.is_attached:
             self._services.delivery.membership(self.namespace).add(channel, self.sid)
+            self._note_channels()
 
     def unsubscribe(self, channel: str) -> None:
         """End a subscription; nothing happens if there is none."""
@@ -142,6 +93,7 @@ class Receiver:
         history = None if recovery is None else recovery.history
         if self._subscriptions.discard(channel, history) and self.is_attached:
             self._services.delivery.membership(self.namespace).discard(channel, self.sid)
+            self._note_channels()
 
     def disconnect(self) -> None:
         """Put the client out of the namespace; it does not come back by itself.
@@ -156,6 +108,7 @@ class Receiver:
 
     def accept(self) -> None:
         """Let the client in: it is told so, then gets what was sent meanwhile; nothing if it has left already."""
+        missed = [] if self._homecoming is None else self._catch_up(self._homecoming)
         held, self._held = self._held, None
         self.admitted = True
         if held is None or self.reason is not None:
@@ -166,7 +119,9 @@ class Receiver:
         if services.recovery is not None and self.link.dialect.resumes:
             self.first_number = self.last_number = services.recovery.history.last_number
             self.pid = services.recovery.admit(self)
-        self.deliver(self.link.dialect.connect(self.namespace, self.sid, self.pid))
+        elif services.roaming is not None and self.link.dialect.resumes:
+            self._settle(services.roaming, missed)
+        self.link.send(self._welcome(missed))
         for prepared, is_kept in held:
             self._transmit(prepared, is_kept)
         if services.overflows.default is not None:
@@ -193,14 +148,6 @@ class Receiver:
             self._release()
             self.link.send(prepared)
 
-    def deliver(self, packet: SocketPacket) -> None:
-        """Send a packet to this client, after everything sent before; dropped if the client is gone."""
-        prepared = Prepared(*encode_packet(packet, self._services.settings.max_attachments))
-        if self._held is not None:
-            self._held.append((prepared, False))
-        elif self.connected:
-            self.link.send(prepared)
-
     def provisionally(self, channel: str) -> bool:
         """Show a channel in ``channels`` while its subscription is being decided; False if it is there already."""
         known = channel in self._subscriptions
@@ -221,12 +168,21 @@ class Receiver:
         self.reason = None
         self.connected = self.recovered = True
         self._services.delivery.attach(self.namespace, self, self._subscriptions.granted)
-        answer = encode_packet(self.link.dialect.connect(self.namespace, self.sid, self.pid), 0)
-        together = Together([*(kept.prepared for kept in missed), Prepared(*answer)])
-        # A poll's answer arrives as a whole or not at all, and so does a segment.
-        is_divisible = self.link.transport != "polling" and together.size > ONE_SEGMENT
-        self.replayed_from = missed[0].number if missed and is_divisible else 0
+        together = self._welcome([kept.prepared for kept in missed])
+        self.replayed_from = missed[0].number if missed and self._is_divisible(together.size) else 0
         self.link.send(together)
+
+    def come_back(self, pid: str, offset: Any) -> None:
+        """Be what the client was before its connection broke, at whichever process, if that is known. May wait."""
+        services = self._services
+        home = None if services.roaming is None else services.roaming.claim(pid, offset, self.namespace)
+        if home is None:
+            services.counters.not_recovered += 1
+            return
+        self._homecoming = home
+        self.sid, self.context, self.recovered = home.sid, home.context, True
+        for channel in home.channels:
+            self._subscriptions.add(channel, 0)
 
     def missed(self, kept: Kept) -> bool:
         """Whether a kept message was for this socket."""
@@ -250,6 +206,8 @@ class Receiver:
             self._services.delivery.detach(self.namespace, self, self._subscriptions)
         if self._services.recovery is not None and self.pid is not None:
             self._services.recovery.forget(self.pid)
+        elif self._services.roaming is not None:
+            self._services.roaming.leave(self, reason.is_recoverable or reason is SERVER_SHUTDOWN)
         self._abandon_acks()
         self._release()
 
@@ -258,79 +216,36 @@ class Receiver:
         self._subscriptions.clear()
         self.instances = None
 
-    def resolve_ack(self, ack_id: int | None, args: list[Any]) -> None:
-        """The client acknowledged. One that comes too late, or was never asked for, is ignored."""
-        if ack_id is None:
-            return
-        listener = None if self._acks is None else self._acks.resolve(ack_id)
-        if listener is not None:
-            listener(args)
-        else:
-            self._services.desk.answer(ack_id, self.sid, args)
+    def _welcome(self, missed: Sequence[Prepared]) -> Prepared:
+        """What tells the client that it is in, after what it missed."""
+        answer = Prepared(*encode_packet(self.link.dialect.connect(self.namespace, self.sid, self.pid), 0))
+        return Together([*missed, answer]) if missed else answer
 
-    def note_outgoing(self, data: list[Any]) -> None:
-        """Tell the handlers of outgoing events."""
-        self.owner.note_outgoing(self, data)
+    def _is_divisible(self, size: int) -> bool:
+        """Whether a part of so many bytes can arrive alone: a poll's answer does not, and nor does a segment."""
+        return self.link.transport != "polling" and size > ONE_SEGMENT
 
-    def _emit(self, data: list[Any], seconds: float, listener: AckListener | None, volatile: bool) -> None:
-        services = self._services
-        ack_id = None
-        if listener is not None:
-            ack_id = self._expect_ack(listener, services.runner.now() + seconds)
+    def _settle(self, roaming: Roaming, missed: Sequence[Prepared]) -> None:
+        """Let the client come back from here to any process, if it came back itself with the same secret."""
+        home = self._homecoming if self.recovered else None
+        self.pid = new_id() if home is None else home.pid
+        is_doubtful = bool(missed) and self._is_divisible(sum(prepared.size for prepared in missed))
+        roaming.admit(self, home.place if home is not None and is_doubtful else None)
+
+    def _catch_up(self, home: Homecoming) -> list[Prepared]:
+        """What the client missed; if that is not to be had, it begins anew."""
         try:
-            prepared = Prepared(*encode_event(self.namespace, data, ack_id, services.settings.max_attachments))
-        except BaseException:
-            if self._acks is not None and ack_id is not None:
-                self._acks.resolve(ack_id)
-            raise
-        if self._held is not None:
-            prepared.overflow = self._overflow(ack_id)
-            self._held.append((prepared, ack_id is None))
-        elif not volatile:
-            if self.pid is None and self.connected and self.link.write is not None:
-                self.link.write(prepared)  # as _transmit and link.send do, with fewer steps
-            else:
-                prepared.overflow = self._overflow(ack_id)
-                self._transmit(prepared, ack_id is None)
-                if prepared.overflow is not None:
-                    services.overflows.wait_for_room((self.link,), prepared.overflow)
-        elif not (self.connected and self._send_if_ready(prepared, ack_id is None)):
-            services.counters.dropped_volatile += 1
-            if self._acks is not None and ack_id is not None:
-                self._acks.resolve(ack_id)
-            return
-        if services.events.on_any_outgoing.is_bound:
-            self.note_outgoing(data)
+            missed = home.missed()
+        except LookupError:
+            self._services.counters.not_recovered += 1
+            self.recovered = False
+            return []
+        self._services.counters.recovered += 1
+        return missed
 
-    def _expect_ack(self, listener: AckListener, until: float) -> int:
-        services = self._services
-        if not self.link.dialect.acknowledges:
-            raise EventError("the client cannot acknowledge: it speaks no Socket.IO. Send it a message instead")
-        if self._acks is None:
-            self._acks = PendingAcks(services.desk)
-        most = services.settings.max_pending_acks
-        if most and len(self._acks) >= most:
-            services.counters.limited["max_pending_acks"] += 1
-            raise LimitExceeded("max_pending_acks", f"the client has not acknowledged {most} events yet")
-        return self._acks.add(listener, until)
-
-    def _overflow(self, ack_id: int | None) -> Overflow | None:
-        overflows = self._services.overflows
-        return overflows.default if ack_id is None else overflows.default_of_questions
-
-    def _transmit(self, prepared: Prepared, is_kept: bool) -> None:
-        services = self._services
-        if is_kept and self.pid is not None and services.recovery is not None:
-            selection = Selection(self.namespace, (self.sid,))
-            self.last_number = services.recovery.history.keep(selection, prepared, services.runner.now())
-        if self.connected:
-            self.link.send(prepared)
-
-    def _send_if_ready(self, prepared: Prepared, has_offset: bool) -> bool:
-        recovery = self._services.recovery
-        if has_offset and self.pid is not None and recovery is not None:
-            recovery.history.mark(prepared)
-        return self.link.send_if_ready(prepared)
+    def _note_channels(self) -> None:
+        if self.pid is not None and self._services.roaming is not None:
+            self._services.roaming.changed(self)
 
     def _release(self) -> None:
         self._services.web_sessions.discard(self._web_session, self)
@@ -338,10 +253,6 @@ class Receiver:
         for kill in list((spawned or {}).values()):
             if kill is not None:
                 kill()
-
-    def _abandon_acks(self) -> None:
-        for listener in () if self._acks is None else self._acks.abandon():
-            listener(None)
 
     def _was_meant(self, name: str, number: int) -> bool:
         return name == self.sid or self._subscriptions.had(name, number)

@@ -18,6 +18,7 @@ from .metrics import Counters
 from .overflows import Overflows
 from .reasons import Reason
 from .recovery import Recovery
+from .roaming import Roaming
 from .runner import Runner
 from .settings import Settings
 from .tokens import Tokens
@@ -37,8 +38,10 @@ class Services:
     counters: Counters
     log: MessageLog
     desk: AckDesk
-    #: None if clients cannot come back to a connection that broke.
+    #: None if clients cannot come back to a connection that broke, in this process.
     recovery: Recovery | None
+    #: None if they cannot come back to any process.
+    roaming: Roaming | None
     overflows: Overflows
     tokens: Tokens
     #: Conversations that may still run handlers although their connection is over.

@@ -20,6 +20,8 @@ from .options import (
     FORWARDED_HEADERS,
     LOG_FORMATS,
     OPEN,
+    PUBSUB,
+    REDIS_ADAPTERS,
     SAMESITE,
     TRANSPORTS,
     X_FORWARDED,
@@ -78,6 +80,11 @@ class Settings:
     redis_timeout: float = _option(5.0, as_seconds)
     #: Bytes for other processes that may wait while Redis is away; beyond, they are dropped.
     max_redis_backlog: int = _option(16_000_000, as_count)
+    #: How the processes speak over it: "pubsub", as Node's ``@socket.io/redis-adapter`` does, or "streams", as
+    #: ``@socket.io/redis-streams-adapter``, with which clients can come back to any process (see ``recovery``).
+    redis_adapter: str = _option(PUBSUB, one_of(REDIS_ADAPTERS))
+    #: About how many messages are kept in the stream.
+    max_stream_length: int = _option(10_000, as_count)
     #: Processes that SocketIOServer starts to share the work; more than one needs ``redis_url``.
     workers: int = _option(1, as_count)
     #: Private directory through which the processes of one server, if others start them, hand over requests.

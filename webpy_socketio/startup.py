@@ -20,6 +20,7 @@ from .gate import Gate
 from .hub import Converse, Hub
 from .logs import log_to_stderr, logger
 from .node import Node
+from .options import PUBSUB, STREAMS
 from .patches import are_sockets_patched, warn_of_early
 from .plain_door import PlainDoor
 from .publishing import Publishing
@@ -33,6 +34,8 @@ from .transports.watch import Watch
 from .transports.workers import Workers
 
 SETTINGS_MODULE = "settings"
+#: Modules of backplanes, and what they call them, by the setting ``redis_adapter``.
+BACKPLANES = {PUBSUB: ("redis", "RedisBackplane"), STREAMS: ("streams", "StreamsBackplane")}
 
 
 def read_settings(keywords: Mapping[str, Any]) -> Settings:
@@ -104,8 +107,9 @@ def make_backplane(settings: Settings, runner: Runner) -> Backplane:
             "redis_url needs gevent's patches, or waiting for Redis would hold everybody up: "
             "let the main module begin with 'from gevent import monkey; monkey.patch_all()'"
         )
-    module = import_for("redis", "webpy_socketio.backplane.redis", "redis_url")
-    backplane: Backplane = module.RedisBackplane(settings, settings.redis_url, EVENTS, runner)
+    module, name = BACKPLANES[settings.redis_adapter]
+    make = getattr(import_for("redis", f"webpy_socketio.backplane.{module}", "redis_url"), name)
+    backplane: Backplane = make(settings, settings.redis_url, EVENTS, runner)
     return backplane
 
 

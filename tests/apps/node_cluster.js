@@ -2,12 +2,13 @@
 "use strict";
 
 const http = require("http");
-const { createAdapter } = require("@socket.io/redis-adapter");
+const pubsub = require("@socket.io/redis-adapter");
+const streams = require("@socket.io/redis-streams-adapter");
 const { Emitter } = require("@socket.io/redis-emitter");
 const { createClient } = require("redis");
 const { Server } = require("socket.io");
 
-const { PORT, REDIS_URL, SPECIFIC = "" } = process.env;
+const { PORT, REDIS_URL, SPECIFIC = "", ADAPTER = "pubsub", RECOVERY = "" } = process.env;
 const heard = [];
 
 const withBytes = (key, value) =>
@@ -58,10 +59,12 @@ const server = http.createServer(async (request, response) => {
     response.end(JSON.stringify({ error: error.message, answers: error.responses || [] }));
   }
 });
-const io = new Server(server);
+const connectionStateRecovery = { maxDisconnectionDuration: Number(RECOVERY) * 1000, skipMiddlewares: true };
+const io = new Server(server, RECOVERY ? { connectionStateRecovery } : {});
 
 for (const namespace of ["/", "/chat"]) {
   io.of(namespace).on("connection", (socket) => {
+    if (socket.recovered) return;
     socket.data.name = socket.handshake.auth.name;
     socket.join(socket.handshake.auth.channels);
     socket.on("others", (...data) => socket.broadcast.emit(...data));
@@ -77,7 +80,8 @@ const pub = createClient({ url: REDIS_URL });
 const sub = pub.duplicate();
 for (const client of [pub, sub]) client.on("error", () => {});
 Promise.all([pub.connect(), sub.connect()]).then(() => {
-  io.adapter(createAdapter(pub, sub, { publishOnSpecificResponseChannel: SPECIFIC === "true", requestsTimeout: 3000 }));
+  const options = { publishOnSpecificResponseChannel: SPECIFIC === "true", requestsTimeout: 3000 };
+  io.adapter(ADAPTER === "streams" ? streams.createAdapter(pub) : pubsub.createAdapter(pub, sub, options));
   setTimeout(() => server.listen(Number(PORT), "127.0.0.1"), 100);
 });
 process.on("SIGTERM", () => process.exit(0));

@@ -7,16 +7,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.redis_servers import RedisServer
 from tests.serving import ROOT
 
-SUITE = Path(__file__).with_name("suite_redis.py")
 
-
-def test_the_suite_of_the_backplane_over_redis() -> None:
+@pytest.mark.parametrize("suite", ["suite_redis.py", "suite_streams.py"])
+def test_the_suite_of_a_backplane_over_redis(suite: str) -> None:
+    path = str(Path(__file__).with_name(suite))
     with RedisServer() as redis:
         done = subprocess.run(
-            [sys.executable, "-m", "gevent.monkey", "--module", "pytest", "-q", "-p", "no:cacheprovider", str(SUITE)],
+            [sys.executable, "-m", "gevent.monkey", "--module", "pytest", "-q", "-p", "no:cacheprovider", path],
             cwd=ROOT,
             env={**os.environ, "REDIS_PORT": str(redis.port)},
             capture_output=True,

@@ -17,7 +17,8 @@ function randomly() {
 }
 
 function follow(index) {
-  const socket = io(url, { transports: transports.split(","), ...patience });
+  const auth = { name: `client ${index}`, channels: ["all"] };
+  const socket = io(url, { transports: transports.split(","), auth, ...patience });
   const report = { numbers: [], binary: [], recovered: 0, anew: 0, lost: 0, sids: 0 };
   let first = true;
   let until = randomly();

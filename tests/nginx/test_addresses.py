@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from websockets.sync.client import connect
 
 from tests.nginx.recipes import RECIPES, Nginx, behind_nginx, run_nginx
-from tests.raw import PATIENCE, RawClient, get, post, sid_of
+from tests.raw import RawClient, RawWebSocket, get, post, sid_of
 from tests.serving import APPS, Server, wait_for
 
 #: Neither nginx nor the server is there.
@@ -27,11 +26,17 @@ def nginx(request: pytest.FixtureRequest) -> Iterator[Nginx]:
         yield nginx
 
 
-def say_by_polling(nginx: Nginx, text: str, *headers: str) -> None:
-    """Send a message by polling, from the client's address."""
+def connect(nginx: Nginx) -> RawClient:
+    """Connect from the client's address."""
     client = RawClient(("127.0.0.1", nginx.port), (CLIENT, 0))
     if nginx.tls:
         client.use(nginx.tls.wrap_socket(client.sock, server_hostname="localhost"))
+    return client
+
+
+def say_by_polling(nginx: Nginx, text: str, *headers: str) -> None:
+    """Send a message by polling, from the client's address."""
+    client = connect(nginx)
     sid = sid_of(client.ask(get(f"{OPEN}polling", *headers)))
     for packet in ("40", f'42["message","{text}"]'):
         answer = client.ask(post(f"{OPEN}polling&sid={sid}", packet, *headers))
@@ -41,12 +46,13 @@ def say_by_polling(nginx: Nginx, text: str, *headers: str) -> None:
 
 def say_by_websocket(nginx: Nginx, text: str) -> None:
     """Send a message by WebSocket, from the client's address."""
-    url = f"{nginx.url.replace('http', 'ws', 1)}{OPEN}websocket"
-    with connect(url, ssl=nginx.tls, proxy=None, compression=None, source_address=(CLIENT, 0)) as socket:
-        socket.send("40")
-        socket.send(f'42["message","{text}"]')
-        while socket.recv(PATIENCE) != f'42["message-back","{text}"]':
-            pass
+    client = connect(nginx)
+    socket = RawWebSocket(client, f"{OPEN}websocket")
+    socket.send("40")
+    socket.send(f'42["message","{text}"]')
+    while socket.receive() != f'42["message-back","{text}"]':
+        pass
+    client.close()
 
 
 def logged(nginx: Nginx, text: str) -> str:

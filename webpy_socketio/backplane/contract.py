@@ -17,6 +17,7 @@
 * At most once: an envelope is never delivered twice to a socket; it may be lost for other processes while they cannot
   be reached. It is never lost for this one.
 * ``is_ready`` tells whether the other processes can be reached now, as far as that is known; it never waits.
+* Where there is ``roaming``, every event that is not volatile has its place in a history that all processes share.
 * ``start`` is called once before the first ``publish``, ``stop`` once after the last.
 """
 
@@ -28,6 +29,7 @@ from typing import Any, Protocol
 from ..acks import Ballot
 from ..delivery import Delivery
 from ..envelope import Envelope, Selection, SocketDetails
+from ..roaming import Roaming
 
 
 class Backplane(Protocol):
@@ -40,6 +42,10 @@ class Backplane(Protocol):
     @property
     def is_ready(self) -> bool:
         """Whether every process that takes part can be reached."""
+
+    @property
+    def roaming(self) -> Roaming | None:
+        """What lets clients come back to any process, once it has started; None if they cannot."""
 
     def start(self, delivery: Delivery) -> None:
         """Begin to hand what arrives to ``delivery``."""

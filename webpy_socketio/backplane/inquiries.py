@@ -15,17 +15,8 @@ from ..envelope import Envelope
 from ..errors import AckTimeout, PacketError
 from ..runner import Runner
 from .redis_bus import Bus
-from .redis_wire import (
-    ACK,
-    CLIENT_COUNT,
-    ID_LENGTH,
-    SERVER_SIDE_EMIT,
-    Message,
-    Names,
-    decode_message,
-    encode_question,
-    encode_request,
-)
+from .redis_wire import ACK, CLIENT_COUNT, ID_LENGTH, SERVER_SIDE_EMIT, Message
+from .wires import Wire
 
 T = TypeVar("T")
 
@@ -83,17 +74,19 @@ class Inquiries:
     :param seconds: within which all others have to answer, if nothing else is said.
     """
 
-    def __init__(self, bus: Bus, names: Names, uid: str, runner: Runner, seconds: float) -> None:
+    def __init__(self, bus: Bus, wire: Wire, runner: Runner, seconds: float) -> None:
         self._bus = bus
-        self._names = names
-        self._uid = uid
+        self._wire = wire
         self._runner = runner
         self._seconds = seconds
         self._pending: dict[str, _Collection | _Asked] = {}
 
     def receive(self, payload: bytes) -> None:
         """Take a response of another process. Raises PacketError."""
-        message = decode_message(payload)
+        self.take(self._wire.read_response(payload))
+
+    def take(self, message: Message) -> None:
+        """The same, of one that has been read."""
         request_id = message.get("requestId")
         asker = self._pending.get(request_id) if isinstance(request_id, str) else None
         if asker is not None:  # else it was somebody else's question, or comes too late
@@ -116,7 +109,7 @@ class Inquiries:
     def question(self, envelope: Envelope, seconds: float) -> Question:
         """Write a question that is of use for so many seconds. Raises UnsendableValue."""
         request_id = new_id()
-        payload = encode_question(self._uid, request_id, envelope, seconds)
+        payload = self._wire.write_question(request_id, envelope, seconds)
         return Question(request_id, envelope.selection.namespace, payload)
 
     def ask(self, question: Question, ballot: Ballot) -> None:
@@ -126,26 +119,26 @@ class Inquiries:
         incomplete.
         """
         namespace = question.namespace
-        self._bus.hold(self._names.my_responses(namespace))
+        self._bus.hold(self._wire.ears(namespace))
         self._pending[question.request_id] = _Asked(ballot)
         others = self._others(namespace)
         if others:
             ballot.expect_reports(others)
-            self._bus.publish(self._names.request(namespace), question.payload)
+            self._bus.publish(self._wire.requests(namespace), question.payload)
         if others is not None:
             ballot.report(0)
 
     def stop_asking(self, question: Question) -> None:
         """Take no more answers to a question."""
         if self._pending.pop(question.request_id, None) is not None:
-            self._bus.release(self._names.my_responses(question.namespace))
+            self._bus.release(self._wire.ears(question.namespace))
 
     def _collect(
         self, kind: int, namespace: str, read: Callable[[Message], T], seconds: float, fields: dict[str, Any]
     ) -> list[T]:
         request_id, waiter = new_id(), self._runner.waiter()
-        request = encode_request(kind, self._uid, request_id, **fields)
-        responses = self._names.my_responses(namespace)
+        request = self._wire.write_request(kind, namespace, request_id, fields)
+        responses = self._wire.ears(namespace)
         self._bus.hold(responses)
         try:
             others = self._others(namespace)
@@ -153,7 +146,7 @@ class Inquiries:
                 raise AckTimeout("the other processes cannot be asked: Redis is not reached")
             collection = self._pending[request_id] = _Collection(others, read, waiter.set)
             if others:
-                self._bus.publish(self._names.request(namespace), request)
+                self._bus.publish(self._wire.requests(namespace), request)
                 if not waiter.wait(seconds):
                     answers = collection.answers
                     problem = f"{len(answers)} of {others} other processes answered within {seconds} seconds"
@@ -165,7 +158,7 @@ class Inquiries:
 
     def _others(self, namespace: str) -> int | None:
         """How many other processes will answer; None if nobody can tell."""
-        requests, responses = self._names.request(namespace), self._names.my_responses(namespace)
+        requests, responses = self._wire.requests(namespace), self._wire.ears(namespace)
         is_among_them = self._bus.holds(requests)
         channels = (*responses, requests) if is_among_them else responses
         if not self._bus.is_ready or not self._bus.wait_for(channels, self._seconds):

@@ -16,6 +16,7 @@ class MemoryBackplane:
 
     #: There is nobody else to be reached.
     is_alone = is_ready = True
+    roaming = None
 
     def __init__(self) -> None:
         self._delivery: Delivery | None = None

@@ -43,7 +43,7 @@ class Bus:
         counters: Counters,
         longest_backlog: int,
         seconds: float,
-        pattern: bytes,
+        pattern: bytes | None,
         echo: bytes,
         census: bytes,
         receive: Receive,
@@ -59,6 +59,8 @@ class Bus:
         self._subscriber = Subscriber(dial, runner, pattern, self._hear, self._is_deaf)
         #: Sends a message on a channel; see :meth:`Publisher.publish`.
         self.publish = self._publisher.publish
+        #: Sends a command; see :meth:`Publisher.send`.
+        self.send = self._publisher.send
         #: When something of our own was heard last; and when, if ever, it would be too late for it.
         self._heard, self._late = -math.inf, math.inf
         self._complained: dict[str, float] = {}
@@ -79,6 +81,10 @@ class Bus:
         self._subscriber.hold((self._echo,))
         for work in (self._publish, self._subscribe, self._beat):
             self._run(work)
+
+    def keep_up(self, what: str, run: Run) -> None:
+        """Keep up one more connection, for what else is done at Redis."""
+        self._run(lambda: self._keep(what, run, _nothing, _nothing))
 
     def stop(self, seconds: float) -> None:
         """Send what waits, within so many seconds, and disconnect."""

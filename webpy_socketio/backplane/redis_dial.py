@@ -65,33 +65,36 @@ class Dial:
             raise SettingsError(f"option redis_url: {error}; {EXAMPLE}") from None
         self._client: Any = None
 
-    def connect(self) -> Connection:
-        """Return a new connection. Raises what TROUBLE has."""
-        client = self._dialled()
+    @property
+    def client(self) -> Any:
+        """What commands are given to that are waited for; its methods raise what TROUBLE has."""
+        if self._client is None:
+            self._client = self._make()
+        return self._client
+
+    def connect(self, key: bytes | None = None) -> Connection:
+        """Return a new connection; in a cluster, to the node that has a key. Raises what TROUBLE has."""
+        client = self.client
         if isinstance(client, redis.RedisCluster):
-            client = client.get_redis_connection(client.get_random_node())
+            node = client.get_random_node() if key is None else client.get_node_from_key(key)
+            client = client.get_redis_connection(node)
         connection: Connection = client.connection_pool.make_connection()
         connection.connect()
         return connection
 
     def count(self, channel: bytes) -> int:
         """Return how many connections are subscribed to a channel by its name. Raises what TROUBLE has."""
-        return sum(number for _, number in self._dialled().pubsub_numsub(channel))
+        return sum(number for _, number in self.client.pubsub_numsub(channel))
 
     def publish(self, channel: bytes, payload: bytes) -> None:
         """Publish a message, and wait until Redis has it. Raises what TROUBLE has."""
-        self._dialled().publish(channel, payload)
+        self.client.publish(channel, payload)
 
     def close(self) -> None:
-        """Close what :meth:`count` and :meth:`publish` have used."""
+        """Close what :attr:`client` has used."""
         if self._client is not None:
             self._client.close()
             self._client = None
-
-    def _dialled(self) -> Any:
-        if self._client is None:
-            self._client = self._make()
-        return self._client
 
     def _reader(self, url: str) -> Callable[[], Any]:
         """Read a URL; return what makes a client. Raises ValueError."""

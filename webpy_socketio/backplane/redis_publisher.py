@@ -22,15 +22,11 @@ OVERHEAD = 250
 
 
 class _Message(NamedTuple):
-    channel: bytes
-    payload: bytes
+    command: tuple[bytes, ...]
+    #: Bytes that it counts for.
+    size: int
     #: Whether somebody else is to have it.
     is_for_others: bool
-
-    @property
-    def size(self) -> int:
-        """Bytes that it counts for."""
-        return len(self.channel) + len(self.payload) + OVERHEAD
 
 
 class Publisher:
@@ -60,16 +56,20 @@ class Publisher:
         return not self._waiting and not self._unconfirmed
 
     def publish(self, channel: bytes, payload: bytes) -> None:
-        """Send a message when it is its turn; count it as dropped if too much is waiting."""
-        message = _Message(channel, payload, True)
-        if self.backlog + message.size > self._longest:
+        """Send a message on a channel; see :meth:`send`."""
+        self.send(b"PUBLISH", channel, payload)
+
+    def send(self, *command: bytes) -> None:
+        """Send a command that others will notice when it is its turn; count it as dropped if too much is waiting."""
+        size = sum(map(len, command)) + OVERHEAD
+        if self.backlog + size > self._longest:
             self._counters.dropped_publishes += 1
         else:
-            self._put(message)
+            self._put(_Message(command, size, True))
 
     def call(self, channel: bytes) -> None:
         """Send nothing but a sign of life, when it is its turn."""
-        self._put(_Message(channel, b"", False))
+        self._put(_Message((b"PUBLISH", channel, b""), OVERHEAD, False))
 
     def run(self, connected: Callable[[], None]) -> None:
         """Publish on one connection until that breaks. Raises what TROUBLE has.
@@ -105,8 +105,8 @@ class Publisher:
         batch = self._take()
         self._unconfirmed.extend(batch)
         try:
-            commands = [("PUBLISH", message.channel, message.payload) for message in batch]
-            connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+            commands = connection.pack_commands([message.command for message in batch])
+            connection.send_packed_command(commands, check_health=False)
             for _ in batch:
                 self._confirm(connection)
         finally:

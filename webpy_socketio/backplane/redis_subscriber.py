@@ -22,14 +22,14 @@ Receive = Callable[[bytes, bytes], None]
 class Subscriber:
     """What a process listens to.
 
-    :param pattern: what it listens to all the time.
+    :param pattern: what it listens to all the time, besides; None for nothing.
     :param receive: called with each message; must not raise, nor wait.
     :param is_deaf: tells whether the connection has to be given up although it looks alive; nothing may have come for
         as long as the connection's own timeout.
     """
 
     def __init__(
-        self, dial: Dial, runner: Runner, pattern: bytes, receive: Receive, is_deaf: Callable[[], bool]
+        self, dial: Dial, runner: Runner, pattern: bytes | None, receive: Receive, is_deaf: Callable[[], bool]
     ) -> None:
         self._dial = dial
         self._runner = runner
@@ -83,7 +83,8 @@ class Subscriber:
         connection = self._dial.connect()
         try:
             self._asked.clear()
-            connection.send_command("PSUBSCRIBE", self._pattern)
+            if self._pattern is not None:
+                connection.send_command("PSUBSCRIBE", self._pattern)
             self._keep_up(connection)
             self._listen(connection, connected)
         finally:

@@ -88,7 +88,7 @@ def own_marks(uid: str) -> tuple[bytes, bytes, bytes]:
 
 def encode_broadcast(uid: str, envelope: Envelope) -> bytes:
     """Encode an event for the other processes. Raises UnsendableValue."""
-    return pack([uid, _packet(envelope), _options(envelope)])
+    return pack([uid, {**_packet(envelope), "nsp": envelope.selection.namespace}, _options(envelope)])
 
 
 def decode_broadcast(payload: bytes) -> Envelope:
@@ -138,8 +138,20 @@ def _room(name: Any) -> str:
     return str(name)
 
 
+def broadcast_of(envelope: Envelope) -> Message:
+    """An event and whom it is for."""
+    return {"packet": _packet(envelope), "opts": _options(envelope)}
+
+
+def question_of(envelope: Envelope, seconds: float) -> Message:
+    """An event that everybody is to acknowledge within so many seconds."""
+    question = broadcast_of(envelope)
+    question["opts"]["flags"]["timeout"] = round(min(seconds, 1e6) * 1000)
+    return question
+
+
 def _packet(envelope: Envelope) -> Message:
-    return {"type": EVENT, "data": envelope.data, "nsp": envelope.selection.namespace}
+    return {"type": EVENT, "data": envelope.data}
 
 
 def _options(envelope: Envelope) -> Message:
@@ -175,9 +187,9 @@ def encode_request(kind: int, uid: str | None, request_id: str | None = None, **
 
 def encode_question(uid: str, request_id: str, envelope: Envelope, seconds: float) -> bytes:
     """Encode an event that everybody is to acknowledge within so many seconds. Raises UnsendableValue."""
-    options = _options(envelope)
-    options["flags"]["timeout"] = round(min(seconds, 1e6) * 1000)
-    return pack({"uid": uid, "requestId": request_id, "type": BROADCAST, "packet": _packet(envelope), "opts": options})
+    question = question_of(envelope, seconds)
+    question["packet"]["nsp"] = envelope.selection.namespace
+    return pack({"uid": uid, "requestId": request_id, "type": BROADCAST, **question})
 
 
 def decode_request(payload: bytes) -> Request:

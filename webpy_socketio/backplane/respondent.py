@@ -29,17 +29,14 @@ from .redis_wire import (
     LEAVE,
     SERVER_SIDE_EMIT,
     SOCKETS,
-    Names,
     Request,
-    decode_request,
     describe_socket,
-    encode_ack,
-    encode_response,
     read_envelope,
     read_names,
     read_rooms,
     read_selection,
 )
+from .wires import Wire
 
 #: Seconds for which acknowledgements are passed on, at the most and if the request does not say.
 LONGEST_QUESTION = 3600.0
@@ -65,11 +62,10 @@ class Respondent:
     """What one process does for others."""
 
     def __init__(
-        self, bus: Bus, names: Names, uid: str, delivery: Delivery, events: Events, runner: Runner, ack_timeout: float
+        self, bus: Bus, wire: Wire, delivery: Delivery, events: Events, runner: Runner, ack_timeout: float
     ) -> None:
         self._bus = bus
-        self._names = names
-        self._uid = uid
+        self._wire = wire
         self._delivery = delivery
         self._events = events
         self._runner = runner
@@ -87,16 +83,19 @@ class Respondent:
 
     def receive(self, namespace: str, payload: bytes) -> None:
         """Do what a request says. Raises PacketError, or what delivering raises."""
-        request = decode_request(payload)
+        self.act(namespace, self._wire.read_request(payload))
+
+    def act(self, namespace: str, request: Request) -> None:
+        """The same, of a request that has been read."""
         act = self._table.get(request.kind)
-        if act is not None and request.uid != self._uid:  # kinds that are not known yet are none of our business
+        if act is not None and request.uid != self._wire.uid:  # kinds that are not known yet are none of our business
             act(namespace, request)
 
     def _respond(self, namespace: str, request: Request, **fields: Any) -> None:
-        self._publish(namespace, request, encode_response(request.request_id, **fields))
+        self._publish(namespace, request, self._wire.write_response(namespace, request, fields))
 
     def _publish(self, namespace: str, request: Request, response: bytes) -> None:
-        self._bus.publish(self._names.response(namespace, request.uid), response)
+        self._bus.publish(self._wire.mouth(namespace, request), response)
 
     # What is known here.
 
@@ -172,7 +171,7 @@ class Respondent:
 
         def forward(args: list[Any]) -> None:
             try:
-                self._publish(namespace, request, encode_ack(request.request_id, args))
+                self._publish(namespace, request, self._wire.write_ack(namespace, request, args))
             except UnsendableValue as error:
                 self._bus.complain(f"an acknowledgement cannot be passed on: {error}")
 
@@ -204,12 +203,10 @@ class Respondent:
         if request.request_id is None:
             return
         try:
-            response = encode_response(request.request_id, type=SERVER_SIDE_EMIT, data=answer)
+            self._respond(namespace, request, type=SERVER_SIDE_EMIT, data=answer)
         except UnsendableValue as error:
             logger.error("what a handler returned cannot be sent: %s", error)
-            response = encode_response(request.request_id, type=SERVER_SIDE_EMIT, data=FAILED)
-        # Node listens for these where all do, only.
-        self._bus.publish(self._names.response(namespace), response)
+            self._respond(namespace, request, type=SERVER_SIDE_EMIT, data=FAILED)
 
     def _run(self, handler: Handler, args: list[Any]) -> Any:
         if not handler.fewest <= len(args) <= handler.most:

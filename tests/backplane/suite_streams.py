@@ -1,0 +1,392 @@
+"""The backplane over a stream keeps the promises of all, and those between processes. Needs gevent's patches.
+
+``test_redis.py`` runs this, with the port of a Redis server in REDIS_PORT.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import msgpack
+import pytest
+import redis
+
+from tests.backplane.contract import BackplaneContract, as_text, message
+from tests.fakes import FakeMember, make_delivery
+from tests.serving import wait_for
+from webpy_socketio.acks import AckDesk, Ballot
+from webpy_socketio.backplane.contract import Backplane
+from webpy_socketio.backplane.streams import StreamsBackplane
+from webpy_socketio.delivery import Delivery
+from webpy_socketio.engine.deadlines import Deadlines
+from webpy_socketio.envelope import Envelope, Selection
+from webpy_socketio.errors import AckTimeout, UnsendableValue
+from webpy_socketio.events import Events
+from webpy_socketio.metrics import Counters
+from webpy_socketio.settings import load_settings
+from webpy_socketio.transports.workers import Workers
+from webpy_socketio.wire.dialects import V4
+from webpy_socketio.wire.prepared import Prepared
+
+URL = f"redis://127.0.0.1:{os.environ['REDIS_PORT']}"
+
+
+def make(events: Events | None = None, **options: Any) -> StreamsBackplane:
+    """A process that has not started yet."""
+    settings = load_settings({"redis_timeout": 2, "redis_adapter": "streams", **options})
+    return StreamsBackplane(settings, options.get("redis_url", URL), events or Events(), Workers())
+
+
+class TestStreamsBackplane(BackplaneContract):
+    """The suite of the contract."""
+
+    factory = staticmethod(make)
+    is_ordered = False
+
+    @pytest.fixture
+    def backplane(self, delivery: Delivery) -> Iterator[Backplane]:
+        backplane = make(recovery=self.is_ordered)
+        backplane.start(delivery)
+        wait_for(lambda: backplane.is_ready)
+        yield backplane
+        backplane.stop(1)
+
+
+class TestOrderedStreamsBackplane(TestStreamsBackplane):
+    """The same, where everything is delivered on its way back from the stream."""
+
+    is_ordered = True
+
+    def test_order_of_what_a_receiver_publishes(self, backplane: Backplane, delivery: Delivery) -> None:
+        """What is published while something is delivered takes the same way, and nobody waits for it."""
+        member, echo = FakeMember(delivery, "b"), FakeMember(delivery, "a")
+
+        def publish_another(prepared: Prepared) -> None:
+            backplane.publish(message("second", "b"))
+
+        echo.link.write = publish_another
+        backplane.publish(message("first", "b"))
+        backplane.publish(message("again", "a"))
+        backplane.publish(message("last", "b"))
+        assert member.texts == [as_text("first"), as_text("second"), as_text("last")]
+
+
+class Process:
+    """One process of a cluster: what it has, and what its handlers saw."""
+
+    def __init__(self, **options: Any) -> None:
+        self.events = Events()
+        self.counters = Counters()
+        self.desk = AckDesk(Deadlines(), self.counters)
+        self.delivery = make_delivery(desk=self.desk, counters=self.counters, events=self.events)
+        self.backplane = make(self.events, **options)
+        self.backplane.start(self.delivery)
+        wait_for(lambda: self.backplane.is_ready)
+
+    def member(self, sid: str, *channels: str, **options: Any) -> FakeMember:
+        """Somebody who is connected to it."""
+        return FakeMember(self.delivery, sid, *channels, **options)
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "recovery"])
+def pair(request: pytest.FixtureRequest) -> Iterator[tuple[Process, Process]]:
+    """Two processes, without recovery and with it."""
+    processes = Process(recovery=request.param), Process(recovery=request.param)
+    yield processes
+    for process in processes:
+        process.backplane.stop(1)
+
+
+@pytest.fixture
+def connection() -> Iterator[Any]:
+    with redis.Redis.from_url(URL) as connection:
+        yield connection
+
+
+def test_who_is_meant_elsewhere(pair: tuple[Process, Process]) -> None:
+    here, there = pair
+    a, b, c = there.member("a", "one", "two"), there.member("b", "one"), there.member("c", namespace="/chat")
+    for envelope in (
+        message("all"),
+        message("one", "one"),
+        message("both", "one", "two"),
+        message("but", "one", excluded=("two",)),
+        message("b", "b"),
+        message("nobody", "none"),
+        message("chat", namespace="/chat"),
+        Envelope(Selection("/", (), (), local=True), ["message", "local"]),
+        message("last"),
+    ):
+        assert here.backplane.publish(envelope) == 0
+    wait_for(lambda: as_text("last") in b.texts and c.texts)
+    assert a.texts == [as_text(text) for text in ("all", "one", "both", "last")]
+    assert b.texts == [as_text(text) for text in ("all", "one", "both", "but", "b", "last")]
+    assert c.texts == ['2/chat,["message","chat"]']
+
+
+def test_order_between_processes(pair: tuple[Process, Process]) -> None:
+    here, there = pair
+    member = there.member("a", "room")
+    for number in range(1000):
+        here.backplane.publish(message(str(number), *(["room"] if number % 2 else [])))
+    wait_for(lambda: len(member.texts) == 1000)
+    assert member.texts == [as_text(str(number)) for number in range(1000)]
+
+
+def test_with_recovery_all_see_the_same_order(connection: Any) -> None:
+    processes = [Process(recovery=True) for _ in range(3)]
+    members = [process.member(str(number), "room") for number, process in enumerate(processes)]
+    workers = Workers()
+    for process in processes:
+        for number in range(50):
+            workers.start(process.backplane.publish, message(f"{id(process)} {number}", "room"))
+    wait_for(lambda: all(len(member.texts) == 150 for member in members))
+    assert members[0].texts == members[1].texts == members[2].texts
+    assert all(prepared.has_offset for member in members for prepared in member.received)
+    places = [json.loads(str(prepared._text(V4), "utf-8")[1:])[-1] for prepared in members[0].received]
+    assert places == [entry.decode() for entry, _ in connection.xrevrange("socket.io", count=150)][::-1]
+    for process in processes:
+        process.backplane.stop(1)
+
+
+def test_own_messages_and_requests_come_once(pair: tuple[Process, Process]) -> None:
+    here, there = pair
+    member, other = here.member("a"), there.member("b")
+    for _ in range(3):
+        here.backplane.publish(message())
+        there.backplane.publish(message("from there"))
+    here.backplane.subscribe(Selection(), ["x"])
+    there.backplane.publish(message("last"))
+    wait_for(lambda: as_text("last") in member.texts and len(other.texts) == 7 and other.done)
+    assert sorted(member.texts) == sorted([as_text("hello")] * 3 + [as_text("from there")] * 3 + [as_text("last")])
+    assert (member.done, other.done) == ([("subscribe", "x")], [("subscribe", "x")])
+
+
+def test_everybody_acknowledges(pair: tuple[Process, Process]) -> None:
+    here, there = pair
+    mine, other = here.member("a"), there.member("b")
+    done: list[bool] = []
+    ballot = Ballot(lambda: done.append(True))
+    question = here.backplane.ask(Envelope(Selection(), ["ask"]), ballot, 5)
+    wait_for(lambda: other.texts)
+    here.desk.answer(int(mine.texts[0][1:2]), "a", ["mine"])
+    assert done == []
+    there.desk.answer(int(other.texts[0][1:2]), "b", [b"other", "ignored"])
+    wait_for(lambda: done)
+    assert (ballot.answers, ballot.missing, ballot.unreported) == (["mine", b"other"], 0, 0)
+    here.backplane.stop_asking(question)
+    assert here.backplane._asked == here.backplane._inquiries._pending == {}
+
+
+def test_what_is_known_of_sockets_elsewhere(pair: tuple[Process, Process]) -> None:
+    here, there = pair
+    here.member("a", "one")
+    there.member("b", "one", "two").context["name"] = "Ada"
+    there.member("c", "two")
+    details = here.backplane.sockets(Selection("/", ("one",)))
+    assert [tuple(d) for d in details] == [("a", ["one"], {}), ("b", ["one", "two"], {"name": "Ada"})]
+    assert sorted(here.backplane.channels("/")) == ["one", "two"]
+
+
+def test_operations_elsewhere(pair: tuple[Process, Process]) -> None:
+    here, there = pair
+    a, b = there.member("a", "one"), there.member("b")
+    here.backplane.subscribe(Selection("/", ("one",)), ["x", "y"])
+    here.backplane.unsubscribe(Selection("/", (), ("a",)), ["x"])
+    here.backplane.disconnect(Selection("/", ("b", "one"), ("a",)))
+    wait_for(lambda: ("disconnect",) in b.done)
+    assert a.done == [("subscribe", "x"), ("subscribe", "y")]
+    assert b.done == [("unsubscribe", "x"), ("disconnect",)]
+
+
+def test_handlers_elsewhere(pair: tuple[Process, Process]) -> None:
+    here, there = pair
+    seen: list[Any] = []
+    for process in (here, there):
+        process.events.on_server_side_event("add")(lambda *numbers: seen.append(numbers) or sum(numbers))
+        process.events.on_server_side_event("fail")(lambda: 1 // 0)
+        process.events.on_server_side_event("set")(lambda: {1})
+    assert here.backplane.server_side_call("/", ["add", 1, 2], 2) == [3]
+    assert here.backplane.server_side_call("/", ["unknown"], 2) == [None]
+    failed = [{"error": {"code": "failed", "message": "the server could not handle this event"}}]
+    assert here.backplane.server_side_call("/", ["fail"], 2) == failed
+    assert here.backplane.server_side_call("/", ["set"], 2) == failed
+    with pytest.raises(UnsendableValue):
+        here.backplane.server_side_emit("/", ["fail", b"1"])
+    here.backplane.server_side_emit("/", ["add", 3])
+    wait_for(lambda: len(seen) == 2)
+    assert seen == [(1, 2), (3,)]
+
+
+def test_binary_values_are_in_base64(pair: tuple[Process, Process], connection: Any) -> None:
+    here, there = pair
+    member = there.member("a")
+    here.backplane.publish(message(b"\x01"))
+    wait_for(lambda: member.received)
+    assert member.received[0].attachments == [b"\x01"]
+    fields = connection.xrevrange("socket.io", count=1)[0][1]
+    assert msgpack.unpackb(base64.b64decode(fields[b"data"]))["packet"] == {"type": 2, "data": ["message", b"\x01"]}
+
+
+DATA = b'{"packet":{"type":2,"data":["e"]},"opts":{"rooms":[],"except":[],"flags":{}}}'
+GARBAGE = [
+    {"a": "b"},
+    {"nsp": "/"},
+    {"nsp": "/", "type": "x", "uid": "u"},
+    {"nsp": "/", "type": "3", "uid": "u", "data": "{"},
+    {"nsp": "/", "type": "3", "uid": "u", "data": "not base64"},
+    {"nsp": "/", "type": "3", "uid": "u", "data": "wQ=="},
+    {"nsp": "/", "type": "3", "uid": "u", "data": base64.b64encode(b"\x01")},
+    {"nsp": "/", "type": "3", "uid": b"\xff", "data": "{}"},
+    {"nsp": "/", "type": "3", "uid": "u", "data": '{"packet":[]}'},
+    {"nsp": "/", "type": "3", "uid": "u", "data": '{"packet":{"type":2,"data":["disconnect"]}}'},
+    {"nsp": "/", "type": "4", "uid": "u", "data": '{"rooms":["x"]}'},
+    {"nsp": "/", "type": "6", "uid": "u", "data": '{"opts":null,"close":true}'},
+    {"nsp": "/", "type": "7", "uid": "u", "data": "{}"},
+    {"nsp": "/", "type": "9", "uid": "u", "data": '{"packet":7}'},
+    {"nsp": "/", "type": "1", "uid": "u"},
+    {"nsp": "/", "type": "99999999999999999999", "uid": "u"},
+    {"nsp": "/", "type": "3", "uid": "u", "data": DATA, "n": "-1"},
+]
+
+
+def test_nothing_that_arrives_does_harm(
+    pair: tuple[Process, Process], connection: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    here, _ = pair
+    member = here.member("a", "room")
+    for fields in GARBAGE:
+        connection.xadd("socket.io", fields)
+    for payload in (b"", b"\xc1", msgpack.packb([]), msgpack.packb({"uid": "u", "nsp": "/", "type": 7, "data": 1})):
+        connection.publish("socket.io#/#", payload)
+    connection.publish("socket.io-handovers#", b"\xff")
+    connection.xadd("socket.io", {"nsp": "/", "type": "3", "uid": "other", "data": DATA.replace(b'"e"', b'"last"')})
+    wait_for(lambda: '2["last"]' in member.texts)
+    assert member.texts == ['2["e"]', '2["last"]']
+    assert member.done == []
+    assert here.backplane.is_ready
+    assert all(record.getMessage().isprintable() and record.exc_info is None for record in caplog.records)
+
+
+def test_what_an_emitter_of_nodes_adds(pair: tuple[Process, Process], connection: Any) -> None:
+    here, _ = pair
+    member, other = here.member("a", "room"), here.member("b")
+    head = {"uid": "emitter", "nsp": "/"}
+    opts = '{"rooms":["room"],"except":[],"flags":{}}'
+    packet = f'{{"packet":{{"type":2,"data":["hi"],"nsp":"/"}},"opts":{opts}}}'
+    connection.xadd("socket.io", {**head, "type": "3", "data": packet})
+    connection.xadd("socket.io", {**head, "type": "4", "data": f'{{"opts":{opts},"rooms":["x"]}}'})
+    connection.xadd("socket.io", {**head, "type": "6", "data": f'{{"opts":{opts},"close":false}}'})
+    wait_for(lambda: ("disconnect",) in member.done)
+    assert (member.texts, other.texts) == (['2["hi"]'], [])
+    assert member.done == [("subscribe", "x"), ("disconnect",)]
+
+
+def test_a_process_starts_at_the_end_of_the_stream(connection: Any) -> None:
+    connection.xadd("socket.io", {"nsp": "/", "type": "3", "uid": "u", "data": DATA})
+    process = Process()
+    member = process.member("a")
+    connection.xadd("socket.io", {"nsp": "/", "type": "3", "uid": "u", "data": DATA.replace(b'"e"', b'"new"')})
+    wait_for(lambda: member.texts)
+    assert member.texts == ['2["new"]']
+    process.backplane.stop(1)
+
+
+def test_the_stream_does_not_grow_for_ever(connection: Any) -> None:
+    connection.delete("short")
+    process = Process(redis_key="short", max_stream_length=200)
+    for number in range(1000):
+        process.backplane.publish(message(str(number)))
+    wait_for(lambda: process.backplane._bus._publisher.is_done)
+    assert 200 <= connection.xlen("short") <= 400
+    process.backplane.stop(1)
+
+
+def test_nothing_is_missed_while_the_connection_is_made_anew(pair: tuple[Process, Process], connection: Any) -> None:
+    here, there = pair
+    member = there.member("a")
+    for number in range(200):
+        here.backplane.publish(message(str(number)))
+        if number % 50 == 25:
+            before = there.counters.redis_reconnects
+            for client in connection.client_list():
+                if client["cmd"] == "xread":
+                    connection.client_kill(client["addr"])
+            wait_for(lambda before=before: there.counters.redis_reconnects > before and here.backplane.is_ready)
+    wait_for(lambda: as_text("199") in member.texts)
+    assert member.texts == [as_text(str(number)) for number in range(200)]
+
+
+@pytest.mark.parametrize("recovery", [False, True])
+def test_without_redis_everything_here_goes_on(recovery: bool) -> None:
+    backplane = make(redis_url="redis://127.0.0.1:1", max_redis_backlog=10_000, redis_timeout=0.2, recovery=recovery)
+    counters = Counters()
+    delivery: Delivery = make_delivery(counters=counters)
+    backplane.start(delivery)
+    member = FakeMember(delivery, "a", "one")
+    for number in range(100):
+        assert backplane.publish(message(str(number))) == 1
+    assert member.texts == [as_text(str(number)) for number in range(100)]
+    assert 0 < counters.dropped_publishes < 100
+    with pytest.raises(AckTimeout, match="Redis is not reached"):
+        backplane.sockets(Selection())
+    assert not backplane.is_ready
+    backplane.stop(0.1)
+
+
+def test_what_does_not_come_back_in_time_is_delivered(connection: Any, caplog: pytest.LogCaptureFixture) -> None:
+    process = Process(recovery=True, redis_timeout=0.2)
+    member = process.member("a")
+    connection.execute_command("CLIENT", "PAUSE", 600)
+    assert process.backplane.publish(message("1")) == 1
+    assert process.backplane.publish(message("2")) == 1
+    assert member.texts == [as_text("1"), as_text("2")]
+    wait_for(lambda: process.backplane.is_ready)
+    process.backplane.publish(message("3"))
+    assert member.texts == [as_text("1"), as_text("2"), as_text("3")]
+    process.backplane.stop(1)
+
+
+def test_what_cannot_be_sent_fails_its_caller_only(pair: tuple[Process, Process]) -> None:
+    here, there = pair
+    mine, other = here.member("a"), there.member("b")
+    for value in ({1}, float("inf"), [b"."] * 11):
+        with pytest.raises(UnsendableValue):
+            here.backplane.publish(message(value))
+    here.backplane.publish(message("last"))
+    wait_for(lambda: other.texts)
+    assert mine.texts == other.texts == [as_text("last")]
+
+
+def test_volatile_and_local_events_have_a_place_too() -> None:
+    process = Process(recovery=True)
+    member = process.member("a")
+    process.backplane.publish(message("1"))
+    process.backplane.publish(message("2")._replace(volatile=True))
+    process.backplane.publish(Envelope(Selection(local=True), ["message", "3"]))
+    assert [prepared.has_offset for prepared in member.received] == [True] * 3
+    assert member.texts == [as_text("1"), as_text("2"), as_text("3")]
+    process.backplane.stop(1)
+
+
+def test_a_complaint_is_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    process = Process(recovery=True)
+    process.events.channel_overflow("^bad", "latest", key=lambda *args: 1 // 0)
+    process.member("a", "bad")
+    caplog.set_level(logging.WARNING)
+    with pytest.raises(Exception, match="key"):
+        process.backplane.publish(message("x", "bad"))
+    process.backplane.stop(1)
+
+
+def test_a_prepared_packet_is_shared(pair: tuple[Process, Process]) -> None:
+    here, _ = pair
+    first, second = here.member("a"), here.member("b")
+    here.backplane.publish(message())
+    assert isinstance(first.received[0], Prepared)
+    assert first.received[0] is second.received[0]

@@ -1,0 +1,126 @@
+"""The history: what the stream has, for clients that come back. Everything is read from there when it is wanted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..envelope import Selection
+from ..errors import PacketError, UnsendableValue
+from ..settings import Settings
+from ..wire.prepared import Prepared
+from ..wire.socketio import encode_event
+from .redis_dial import TROUBLE, Dial
+from .redis_wire import Message
+from .stream_reader import BEGINNING, StreamReader
+from .streams_wire import EMIT, event_of, read_entry
+
+#: Entries asked for at once.
+PAGE = 500
+
+
+class StreamHistory:
+    """The stream's past, up to what this process has read."""
+
+    def __init__(self, dial: Dial, stream: bytes, reader: StreamReader, settings: Settings) -> None:
+        self._dial = dial
+        self._stream = stream
+        self._reader = reader
+        self._settings = settings
+
+    @property
+    def place(self) -> str:
+        """Where this process is in the stream."""
+        return (self._reader.last_id or BEGINNING).decode()
+
+    def mark(self, prepared: Prepared) -> None:
+        """Give an event that is not in the stream the place of the last that is."""
+        prepared.stamp(self.place)
+
+    def homecoming(self, session: Message, namespace: str, place: str) -> StreamHomecoming:
+        """Return a client that comes back. Raises LookupError if not everything after its place is there."""
+        first = self._dial.client.xrange(self._stream, count=1)
+        oldest = first[0][0].decode() if first else BEGINNING.decode()
+        if _numbers(oldest) > _numbers(place):
+            raise LookupError("what it missed is not in the stream any more")
+        return StreamHomecoming(self, session, namespace, place)
+
+    def between(self, place: str, last: str) -> list[tuple[str, dict[bytes, bytes]]]:
+        """Entries after a place up to another, a page of them at the most."""
+        milliseconds, number = _numbers(place)
+        found = self._dial.client.xrange(self._stream, f"{milliseconds}-{number + 1}", last, count=PAGE)
+        return [(entry_id.decode(), fields) for entry_id, fields in found]
+
+    def prepare(self, entry_id: str, fields: dict[bytes, bytes], meant: Meant) -> Prepared | None:
+        """Return an entry as the client gets it; None if it is not for it, or could have been lost anyway."""
+        try:
+            entry = read_entry(fields)
+            if entry is None or entry.type != EMIT or "requestId" in entry.data:
+                return None
+            envelope = event_of(entry)
+            if envelope.volatile or not meant.includes(envelope.selection):
+                return None
+            namespace, most = envelope.selection.namespace, self._settings.max_attachments
+            prepared = Prepared(*encode_event(namespace, envelope.data, None, most))
+        except (PacketError, UnsendableValue):  # nobody got it
+            return None
+        prepared.stamp(entry_id)
+        return prepared
+
+    def fits(self, packets: int, size: int) -> bool:
+        """Whether so much can be queued for a client; in part, it is of no use."""
+        return packets < self._settings.max_outbox_packets and size < self._settings.max_outbox_bytes
+
+
+class Meant:
+    """Which events are for one client."""
+
+    def __init__(self, namespace: str, names: set[str]) -> None:
+        self._namespace = namespace
+        self._names = names
+
+    def includes(self, selection: Selection) -> bool:
+        """Whether it is among those who are meant."""
+        if selection.namespace != self._namespace or not self._names.isdisjoint(selection.excluded):
+            return False
+        return not selection.channels or not self._names.isdisjoint(selection.channels)
+
+
+class StreamHomecoming:
+    """See Homecoming."""
+
+    def __init__(self, history: StreamHistory, session: Message, namespace: str, place: str) -> None:
+        self._history = history
+        self.place = self._read_up_to = place
+        self.pid: str = session["pid"]
+        self.sid: str = session["sid"]
+        self.channels: list[str] = session["rooms"]
+        data: Any = session.get("data")
+        self.context: dict[str, Any] = data if isinstance(data, dict) else {}
+        self._meant = Meant(namespace, {self.sid, *self.channels})
+
+    def missed(self) -> list[Prepared]:
+        """Read up to where this process is, which goes on meanwhile. Raises LookupError."""
+        try:
+            return self._read()
+        except TROUBLE as error:
+            raise LookupError(str(error)) from None
+
+    def _read(self) -> list[Prepared]:
+        missed: list[Prepared] = []
+        size = 0
+        while _numbers(self._read_up_to) < _numbers(last := self._history.place):
+            page = self._history.between(self._read_up_to, last)
+            for entry_id, fields in page:
+                prepared = self._history.prepare(entry_id, fields, self._meant)
+                if prepared is not None:
+                    missed.append(prepared)
+                    size += prepared.size
+            if not self._history.fits(len(missed), size):
+                raise LookupError("it missed more than may wait for a client")
+            self._read_up_to = page[-1][0] if len(page) >= PAGE else last
+        return missed
+
+
+def _numbers(place: str) -> tuple[int, int]:
+    milliseconds, _, number = place.partition("-")
+    return int(milliseconds), int(number)
