@@ -20,7 +20,7 @@ RANKS = {
     "wire.prepared": 15,
     "engine.heartbeat": 20, "engine.droppables": 19, "engine.outbox": 20, "engine.deadlines": 20,
     "engine.session": 21,
-    "roaming": 22, "channels": 22, "web_sessions": 22, "owners": 22, "acks": 22, "runner": 22,
+    "places": 21, "roaming": 22, "channels": 22, "web_sessions": 22, "owners": 22, "acks": 22, "runner": 22,
     "inbox": 23, "declarations": 23, "overflow_rules": 24, "handlers": 24,
     "conversation": 24,
     "envelope": 24,

@@ -15,9 +15,9 @@ from .engine.session import Session
 from .environs import has_text_path
 from .errors import HttpRefused, RequestRefused
 from .gate import LATER, Gate, Surround, is_temporary
+from .places import Places
 from .plain_peers import Wish, read_wish
 from .reasons import FORCED_CLOSE
-from .recovery import Recovery
 from .responses import NO_STORE, Answer, Headers, LaterStreaming, Streaming, refusal
 from .runner import Scope
 from .transports.borrowed import find_connection
@@ -45,14 +45,14 @@ class SseDoor:
     """Answers the requests for streams of one hub.
 
     :param converse: makes their conversations.
-    :param recovery: has what clients may have missed; None if that is not kept.
+    :param places: has what clients may have missed; None if that is not kept.
     """
 
-    def __init__(self, gate: Gate, converse: ConverseBySse, recovery: Recovery | None) -> None:
+    def __init__(self, gate: Gate, converse: ConverseBySse, places: Places | None) -> None:
         self._gate = gate
         self._hub = gate.hub
         self._converse = converse
-        self._history = None if recovery is None else recovery.history
+        self._places = places
 
     def answer(
         self, environ: dict[str, Any], channel: str, surround: Surround | None = None
@@ -74,7 +74,7 @@ class SseDoor:
             remedies = [*REMEDIES.get(error.status, ()), *([LATER] if is_temporary(error) else [])]
             refused = HttpRefused(error.status, CODES.get(error.status, "bad_request"), error.message, *remedies)
             return refusal(refused, self._gate.origins.headers(environ))
-        stream = EventStream(session, self._hub, self._history, find_connection(environ))
+        stream = EventStream(session, self._hub, self._places, find_connection(environ))
         return functools.partial(self._begin, stream, session, self._gate.origins.headers(environ))
 
     def _open(self, environ: dict[str, Any], channel: str, surround: Surround | None) -> Session:

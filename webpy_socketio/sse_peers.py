@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from .engine.session import Session
-from .history import History, Kept
 from .namespaces import Namespaces
 from .plain_peers import MAIN, PlainPeer, Wish
 from .runner import Scope
@@ -52,31 +52,18 @@ class SsePeer(PlainPeer):
     def _replay(self, after: str) -> None:
         """Put what the client missed before what it was sent since it came in.
 
-        Some of that may be the same: it has been in the namespace for a little longer than in its channel.
+        Some of that is the same: it has been in the namespace for a little longer than in its channel, and to read what
+        it missed takes a while.
         """
-        session, recovery = self.session, self._services.recovery
-        missed = None if recovery is None else missed_of(recovery.history, self._wish.channel, after)
+        session, places = self.session, self._services.places
+        again: list[Prepared] | None = None
+        if places is not None:
+            with contextlib.suppress(LookupError):
+                again = places.missed_by(MAIN, self._wish.channel, after)
         waiting = session.outbox.take()
-        again = [] if missed is None else [kept.prepared for kept in missed]
-        known = {id(prepared) for prepared in again}
-        packets = again + [prepared for prepared in waiting if id(prepared) not in known]
-        if missed is None or not session.outbox.has_room(len(packets), sum(packet.memory for packet in packets)):
+        known = {(prepared.offset, prepared.text) for prepared in again or ()}
+        packets = [*(again or ()), *(each for each in waiting if (each.offset, each.text) not in known)]
+        if again is None or not session.outbox.has_room(len(packets), sum(packet.memory for packet in packets)):
             packets = [Prepared(*encode_event(MAIN, [GAP], None, 0)), *waiting]
         for prepared in packets:
             session.send(prepared)
-
-
-def missed_of(history: History, channel: str, after: str) -> list[Kept] | None:
-    """Return what the followers of a channel were sent after a place, or None if some of it may not be there any more.
-
-    What was for some of them only is not among it; what was for the whole namespace is.
-    """
-    number = history.number_of(after)
-    if not 0 < number <= history.last_number or number + 1 < history.first_number:
-        return None
-    return [kept for kept in history.after(number) if _is_meant(kept, channel)]
-
-
-def _is_meant(kept: Kept, channel: str) -> bool:
-    namespace, channels, excluded, _ = kept.selection
-    return namespace == MAIN and channel not in excluded and (not channels or channel in channels)

@@ -125,7 +125,7 @@ def open_door(hub: Hub, converse: Converse, node: Node | None = None) -> Door:
     others = None
     if node is not None:
         plain = PlainDoor(gate, node.converse_plainly)
-        sse = SseDoor(gate, node.converse_by_sse, node.services.recovery)
+        sse = SseDoor(gate, node.converse_by_sse, node.services.places)
         others = Others(plain, sse, Publishing(gate, node.services))
     return Door(gate, converse, clock, reports, others)
 

@@ -465,6 +465,37 @@ def test_with_several_workers(open_stream: Open) -> None:
             assert len(processes) == 8
 
 
+def test_over_a_stream_of_redis_who_comes_back_to_another_process_has_missed_nothing(open_stream: Open) -> None:
+    with RedisServer() as redis, contextlib.ExitStack() as stack:
+        settings = {"redis_adapter": "streams", "redis_url": redis.redis_url, "recovery": True, "publish_keys": KEY}
+        one, two = (stack.enter_context(serve("sse", health=True, **settings)) for _ in range(2))
+        for server in (one, two):
+            wait_for(lambda server=server: is_ready(server))
+        first, witness = open_stream(server=one), open_stream(server=two)
+        publish(two, "room", "1")
+        seen = first.next()
+        assert (seen.data, witness.next()) == ("1", seen)
+        first.close()
+        wait_for(lambda: ended(one, "transport close", "room"))
+        for number in range(2, 30):
+            publish((one, two)[number % 2], ("room", "other")[number % 3 == 0], str(number))
+        missed = [str(number) for number in range(2, 30) if number % 3]
+        assert witness.texts(len(missed)) == missed
+        back = open_stream("room", {"Last-Event-ID": seen.place}, server=two)
+        publish(one, "room", "then")
+        assert back.texts(len(missed) + 1) == [*missed, "then"]
+        for place in ("0-1", "unknown"):
+            assert open_stream("room", {"Last-Event-ID": place}, server=two).next().name == "__gap__"
+
+
+def is_ready(server: Server) -> bool:
+    """Whether a process says that it hears the others."""
+    try:
+        return "ready" in ask(server, "/socket.io/health")
+    except OSError:
+        return False
+
+
 def test_through_nginx_events_come_at_once(open_stream: Open) -> None:
     with behind_nginx("native.conf", "sse", publish_keys=KEY) as nginx:
         stream = open_stream(server=nginx)

@@ -10,8 +10,8 @@ import random
 from collections.abc import Callable, Generator, Sequence
 
 from ..engine.session import Session, State
-from ..history import History
 from ..hub import Hub
+from ..places import Places
 from ..reasons import TRANSPORT_CLOSE, TRANSPORT_ERROR, Reason
 from ..runner import Waiter
 from ..wire.dialects import SSE
@@ -32,14 +32,14 @@ PONG = EnginePacket(EngineType.PONG)
 class EventStream:
     """Carries one session.
 
-    :param history: gives the client its places, to come back to; None if it cannot.
+    :param places: what the client can come back to; None if there is nothing.
     :param connection: the client's, if the server gives it away.
     """
 
-    def __init__(self, session: Session, hub: Hub, history: History | None, connection: Connection | None) -> None:
+    def __init__(self, session: Session, hub: Hub, places: Places | None, connection: Connection | None) -> None:
         self._session = session
         self._hub = hub
-        self._history = history
+        self._places = places
         self._connection = connection
         self._waiter: Waiter | None = None
         self._is_leaving = False
@@ -104,9 +104,9 @@ class EventStream:
 
     def _place(self) -> bytes:
         """Tell a client, which may get nothing else for hours, up to where it has got everything, if it has."""
-        if self._history is None or self._session.outbox:
+        if self._places is None or self._session.outbox:
             return b""
-        return b"id: %b\n\n" % self._history.offset.encode()
+        return b"id: %b\n\n" % self._places.place.encode()
 
     def _park(self) -> None:
         """Wait until something is queued, the state changes or the client hangs up."""
