@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
 import socketio
 import websocket
 
-from tests.serving import Server, serve, wait_for
+from tests.browser.windows import expect
+from tests.serving import ROOT, Server, serve, wait_for
 
 KEY = "a key of some length"
 COUNT = 1000
@@ -35,11 +37,11 @@ def page(browser: Any, server: Server) -> Iterator[Any]:
     context.close()
 
 
-def publish(server: Server, channel: str, body: str) -> None:
-    """Publish by HTTP; it does not matter whether anybody is there."""
+def publish(server: Server, channel: str, body: str) -> int:
+    """Publish by HTTP; return how many got it. Raises HTTPError if nobody did."""
     headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "text/plain"}
     with urlopen(Request(f"{server.url}/publish/{channel}", body.encode(), headers), timeout=10) as answer:
-        assert json.load(answer)["reached"] > 0
+        return int(json.load(answer)["reached"])
 
 
 def ask(server: Server, where: str) -> None:
@@ -93,11 +95,7 @@ def test_it_comes_back_by_itself_and_has_missed_nothing(page: Any, server: Serve
 
 def heard_by(listener: Any, server: Server) -> bool:
     """Publish once to a listener that may not follow the channel yet."""
-    try:
-        publish(server, "room", "meanwhile")
-    except OSError:
-        return False
-    return bool(listener.recv() == "meanwhile")
+    return reached(server, "room", "meanwhile") > 0 and bool(listener.recv() == "meanwhile")
 
 
 def test_one_that_is_refused_does_not_come_back(browser: Any, server: Server) -> None:
@@ -116,3 +114,22 @@ def test_pages_of_other_sites_are_kept_out(browser: Any, server: Server) -> None
     )
     assert state == 2
     page.close()
+
+
+@pytest.mark.parametrize("name", ["app", "flask_app", "bottle_app"])
+def test_the_example(browser: Any, name: str) -> None:
+    with serve(ROOT / "example" / "dashboard" / f"{name}.py", publish_keys=KEY) as server:
+        page = browser.new_page()
+        page.goto(server.url)
+        wait_for(lambda: reached(server, "load", "0.42") == 2)
+        for element in ("#by-sse", "#by-socketio"):
+            expect(page.locator(element)).to_have_text("0.42")
+        page.close()
+
+
+def reached(server: Server, channel: str, body: str) -> int:
+    """Publish, and return how many got it."""
+    try:
+        return publish(server, channel, body)
+    except HTTPError:
+        return 0
