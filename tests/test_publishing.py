@@ -239,6 +239,7 @@ def test_pages_of_other_sites_may_not_unless_declared(start: Start) -> None:
     site = start(cors_origins=["https://good.example"])
     site.follow("room")
     told(site.publish("room", "x", "Origin: https://evil.example"), 403, "origin")
+    told(site.publish("room", "x", "Origin: a\x01b"), 400, "origin")
     answer = site.publish("room", "x", "Origin: https://good.example")
     reached(answer, 1)
     assert answer.headers["Access-Control-Allow-Origin"] == "https://good.example"

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from .environs import bearer_token, compact_environ, has_text_path
-from .errors import AckTimeout, EventError, HttpRefused, LimitExceeded, PacketError, UnsendableValue
+from .errors import AckTimeout, EventError, HttpRefused, LimitExceeded, PacketError, RequestRefused, UnsendableValue
 from .gate import LATER, Gate
 from .logs import as_text, logger
 from .repeats import Repeats
@@ -110,8 +110,12 @@ class Publishing:
 
     def _check_sender(self, environ: dict[str, Any]) -> bytes:
         """Return the key of whoever asks. Raises HttpRefused."""
-        if not self._origins.is_legal(environ) or not self._origins.allows(environ):
-            raise HttpRefused(FORBIDDEN, "origin", "pages of this origin may not publish")
+        if not self._origins.is_legal(environ):
+            raise HttpRefused(BAD, "origin", "the Origin is none")
+        try:
+            self._gate.check_origin(environ)
+        except RequestRefused:
+            raise HttpRefused(FORBIDDEN, "origin", "pages of this origin may not publish") from None
         key = bearer_token(environ, self._keys)
         if key is None:
             error = ', error="invalid_token"' if "HTTP_AUTHORIZATION" in environ else ""  # RFC 6750, section 3.1

@@ -13,7 +13,7 @@ from typing import Any
 from .conversation import Conversation
 from .engine.session import Session
 from .environs import has_text_path
-from .errors import HttpRefused, RequestRefused
+from .errors import HttpRefused, RequestRefused, SettingsError
 from .gate import LATER, Gate, Surround, is_temporary
 from .places import Places
 from .plain_peers import Wish, read_wish
@@ -61,7 +61,11 @@ class SseDoor:
 
         :param channel: the one that the client wants to follow; an empty name for none.
         :param surround: makes what shall surround the client's handlers.
+
+        Raises SettingsError where streams cannot be: there, connections have no greenlet that could send for hours.
         """
+        if environ.get("PATH_INFO", "").startswith(f"/{self._hub.settings.resource}/"):
+            raise SettingsError("a stream cannot be below Socket.IO's own path: give make_sse_urls another one")
         self._gate.identify(environ)
         if environ["REQUEST_METHOD"] == "OPTIONS":
             headers = self._gate.origins.preflight(environ)

@@ -361,6 +361,7 @@ def test_who_does_not_read_is_sent_away_and_others_are_not(open_stream: Open) ->
         assert 'webpy_socketio_overflowed_total{policy="disconnect"} 1.0' in ask(server, "/socket.io/metrics")
         tell(server, "flood", "unharmed")
         assert reader.next().data == "unharmed"
+        assert "Traceback" not in server.log
 
 
 def test_of_one_who_does_not_read_the_latest_waits(open_stream: Open) -> None:
@@ -504,3 +505,11 @@ def test_through_nginx_events_come_at_once(open_stream: Open) -> None:
             assert stream.next().data == str(number)
         stream.close()
         wait_for(lambda: ended(nginx.servers[0], "transport close", "room"))
+
+
+def test_a_stream_cannot_be_below_the_path_of_socketio() -> None:
+    with serve("sse", resource="sse", message_log_format="") as wrong:
+        client = RawClient(("127.0.0.1", wrong.port))
+        assert client.ask(get("/sse/room")).status == 500
+        client.close()
+        assert "SettingsError: a stream cannot be below Socket.IO's own path" in wrong.log
