@@ -14,7 +14,7 @@ from .conversation import Conversation
 from .engine.session import Session
 from .environs import has_text_path
 from .errors import HttpRefused, RequestRefused, SettingsError
-from .gate import LATER, Gate, Surround, is_temporary
+from .gate import LATER, ROUTINE, Gate, Surround, is_temporary
 from .places import Places
 from .plain_peers import Wish, read_wish
 from .reasons import FORCED_CLOSE
@@ -79,7 +79,7 @@ class SseDoor:
             refused = HttpRefused(error.status, CODES.get(error.status, "bad_request"), error.message, *remedies)
             return refusal(refused, self._gate.origins.headers(environ))
         stream = EventStream(session, self._hub, self._places, find_connection(environ))
-        return functools.partial(self._begin, stream, session, self._gate.origins.headers(environ))
+        return functools.partial(self._begin, environ, stream, session)
 
     def _open(self, environ: dict[str, Any], channel: str, surround: Surround | None) -> Session:
         if environ["REQUEST_METHOD"] != "GET":
@@ -92,11 +92,12 @@ class SseDoor:
         after = _last_event_id(environ, wish)
         return self._gate.open(environ, functools.partial(self._converse, wish, after), SSE, "sse", surround)
 
-    def _begin(self, stream: EventStream, session: Session, headers: Headers) -> Answer | Streaming:
+    def _begin(self, environ: dict[str, Any], stream: EventStream, session: Session) -> Answer | Streaming:
         """Answer a request once the handlers have decided. May wait."""
-        peer = session.peer
+        peer, headers = session.peer, self._gate.origins.headers(environ)
         stream.begin()
         if session.is_open:
+            environ[ROUTINE] = True
             return Streaming("200 OK", [("Content-Type", "text/event-stream"), NO_STORE, NO_BUFFER, *headers],
                              stream.pieces())  # fmt: skip
         reason = session.reason or FORCED_CLOSE

@@ -217,9 +217,15 @@ def test_pages_of_declared_origins_may_read_it(open_stream: Open) -> None:
 def test_a_token_opens_a_closed_channel(open_stream: Open) -> None:
     with serve("sse", subscriptions="closed", secrets=SECRET) as server:
         told(open_stream("orders", server=server), 403, "token_required")
-        stream = open_stream(f"orders?token={ask(server, '/do/token')}", server=server)
+        token = ask(server, "/do/token")
+        stream = open_stream(f"orders?token={token}", server=server)
         tell(server, "orders", "hello")
         assert stream.next().data == "hello"
+        stream.close()
+        wait_for(lambda: ended(server, "transport close", "orders"))
+        open_stream("private-1", server=server)
+        wait_for(lambda: "GET /sse/private-1" in server.log)  # what is refused is in the access log
+        assert token not in server.log
 
 
 def test_streams_count_as_connections(open_stream: Open) -> None:

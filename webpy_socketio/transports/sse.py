@@ -36,6 +36,8 @@ class EventStream:
     :param connection: the client's, if the server gives it away.
     """
 
+    __slots__ = ("_connection", "_hub", "_is_leaving", "_places", "_session", "_stop_watching", "_waiter")
+
     def __init__(self, session: Session, hub: Hub, places: Places | None, connection: Connection | None) -> None:
         self._session = session
         self._hub = hub
