@@ -179,6 +179,15 @@ def test_each_way_in_is_where_it_was_put(serve: Callable[..., ServerHere]) -> No
     assert Exchange(here).start("GET", "/publish/room", {}).answer().status == 405
 
 
+def test_a_stopping_server_begins_no_stream(serve: Callable[..., ServerHere]) -> None:
+    here = serve(everything())
+    here.do(lambda: setattr(here.served.door.hub, "draining", True))
+    refusal = StreamClient(here.port, "/live/room").refusal
+    assert refusal is not None
+    assert (refusal.status, refusal.headers["Retry-After"]) == (503, "1")
+    assert json.loads(refusal.body)["error"]["code"] == "unavailable"
+
+
 def test_what_is_not_asked_for_is_not_there(serve: Callable[..., ServerHere]) -> None:
     here = serve(SocketIOApp(page), publish_keys=KEY)
     for path in ("/ws/room", "/sse/room", "/publish/room"):

@@ -355,7 +355,7 @@ def test_one_who_hangs_up_while_it_is_decided_is_gone(server: Server) -> None:
 
 def test_who_does_not_read_is_sent_away_and_others_are_not(open_stream: Open) -> None:
     with serve("sse", max_outbox_bytes=200_000, metrics=True, message_log_format="") as server:
-        open_stream("flood", server=server, buffer=4096)
+        silent = open_stream("flood", server=server, buffer=4096)
         reader = open_stream("flood", server=server)
         for _ in range(20):
             with contextlib.ExitStack() as stack:
@@ -368,6 +368,7 @@ def test_who_does_not_read_is_sent_away_and_others_are_not(open_stream: Open) ->
         tell(server, "flood", "unharmed")
         assert reader.next().data == "unharmed"
         assert "Traceback" not in server.log
+        assert not silent.response.fp.read().endswith(b"0\r\n\r\n"), "the server did not break it off"
 
 
 def test_of_one_who_does_not_read_the_latest_waits(open_stream: Open) -> None:
