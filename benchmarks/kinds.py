@@ -35,6 +35,7 @@ def plugin_kind(name: str = "plugin", root: Path = ROOT) -> ServerKind:
         {"PYTHONPATH": path},
         lambda seconds: {"SOCKETIO_PING_INTERVAL": f"{seconds:g}"},
         {f"webpy-socketio ({name})": _revision(root), **_versions(*PLUGIN_PACKAGES)},
+        on_redis=lambda url: {"SOCKETIO_REDIS_URL": url},
     )
 
 
@@ -53,6 +54,7 @@ def node_kind() -> ServerKind:
         {"NODE_PATH": str(modules)},
         lambda seconds: {"PING_INTERVAL": f"{seconds * 1000:.0f}"},
         versions,
+        on_redis=lambda url: {"REDIS_URL": url},
     )
 
 
@@ -68,6 +70,7 @@ def _python_kind(name: str, program: str, *packages: str) -> ServerKind:
         {},
         lambda seconds: {"PING_INTERVAL": f"{seconds:g}"},
         versions,
+        cannot=frozenset({"bus"}),
         client_hangs_up="simple-websocket" in packages,  # under gevent's server it leaves the connection open
     )
 
@@ -85,7 +88,7 @@ def lower_bound_kind() -> ServerKind:
         {},
         lambda seconds: {"PING_INTERVAL": f"{seconds * 1000:.0f}"},
         {"cc": _output(compiler, "--version").splitlines()[0]},
-        cannot=frozenset({"polling", "upgrade"}),
+        cannot=frozenset({"polling", "upgrade", "bus"}),
     )
 
 

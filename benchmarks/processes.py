@@ -76,6 +76,8 @@ class ServerKind(NamedTuple):
     versions: Mapping[str, str]
     #: Scenarios that it has no means to do.
     cannot: frozenset[str] = frozenset()
+    #: What tells it to share a Redis with others, given its URL; None if it has no means to.
+    on_redis: Callable[[str], Mapping[str, str]] | None = None
     #: After a closing handshake it waits until the client ends the connection.
     client_hangs_up: bool = False
 
@@ -83,13 +85,15 @@ class ServerKind(NamedTuple):
 class Server:
     """A running server: use it in a `with` statement."""
 
-    def __init__(self, kind: ServerKind, cores: Cores, heartbeat: float | None = None) -> None:
+    def __init__(
+        self, kind: ServerKind, cores: Cores, heartbeat: float | None = None, more: Mapping[str, str] | None = None
+    ) -> None:
         self.name = kind.name
         self.kind = kind
-        self.port = _free_port()
+        self.port = free_port()
         self.cores = cores
         settings = {} if heartbeat is None else kind.heartbeat(heartbeat)
-        self._environment = {**os.environ, **kind.environment, **settings, "PORT": str(self.port)}
+        self._environment = {**os.environ, **kind.environment, **settings, **(more or {}), "PORT": str(self.port)}
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by __exit__
         self._process: subprocess.Popen[str] | None = None
 
@@ -161,7 +165,8 @@ def cpu_seconds(pid: int) -> float:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

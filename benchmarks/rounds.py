@@ -45,7 +45,9 @@ class ScenarioRun:
         with contextlib.ExitStack() as running:
             servers: list[Server | ServerKind] = list(able)
             if not scenario.fresh_server:
-                servers = [running.enter_context(Server(kind, self._cores, scenario.heartbeat)) for kind in able]
+                servers = [
+                    running.enter_context(scenario.start(kind, self._cores, scenario.heartbeat)) for kind in able
+                ]
                 for server in servers if self._effort.warm_up else ():
                     self._try(server)
             for _ in range(min(rounds, scenario.most_rounds or rounds)):
@@ -58,7 +60,7 @@ class ScenarioRun:
     def _try(self, server: Server | ServerKind) -> Sample | None:
         """One round, on a running server or on one started for it."""
         if isinstance(server, ServerKind):
-            with Server(server, self._cores, self._scenario.heartbeat) as fresh:
+            with self._scenario.start(server, self._cores, self._scenario.heartbeat) as fresh:
                 return self._try(fresh)
         gc.collect()
         gc.disable()

@@ -12,8 +12,9 @@ import longpolling
 import slowreader
 from load import Loop, Stalled
 from messages import Message, binary_messages, text_messages
+from pair import Pair, measure_bus
 from probes import ProbedFanout
-from processes import Server
+from processes import Cores, Server, ServerKind
 from upgrades import UpgradingVisitor
 from usage import Effort, Sample, drive
 
@@ -55,6 +56,8 @@ class Scenario(NamedTuple):
     #: Only with --full, and then with so many rounds at most.
     only_full: bool = False
     most_rounds: int | None = None
+    #: What is started of each kind.
+    start: Callable[[ServerKind, Cores, float | None], Server] = Server
 
 
 def _cpu_per_operation(make: DriverFactory) -> Measure:
@@ -188,6 +191,14 @@ SCENARIOS = (
         "echo during fan-out",
         [Figure("ms", name="p50"), Figure("ms", 0.7, name="p99"), Figure("ms", name="p99.9")],
         _latency,
+    ),
+    Scenario(
+        "bus",
+        "message to a client of another process, by Redis",
+        [Figure("us/message")],
+        measure_bus,
+        only_full=True,
+        start=Pair,
     ),
     Scenario(
         "slow_reader",

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BENCHMARKS = ROOT / "benchmarks"
 SHORT = ["--rounds=1", "--seconds=0.1", "--warm-up=0", "--settle=0.05", "--scale=0.1", "--connections=50"]
 SHORT += ["--many-connections=50", "--idle-seconds=0.2", "--backlog=2"]
-MORE = ["channels", "slow_reader"]
+MORE = ["channels", "slow_reader", "bus"]
 
 
 Import = Callable[[str], Any]

@@ -465,6 +465,21 @@ def test_overflow_rules_of_a_module_loaded_twice(project: Project, events: Event
     assert rules() == [("declared in a function", "wait"), ("^prices-", "latest")]
 
 
+def test_presence_rules_of_a_module_loaded_twice(project: Project, events: Events) -> None:
+    def rules() -> list[tuple[str, bool]]:
+        return [(rule.pattern.pattern, rule.clients) for rule in events.presence_rules]
+
+    kept = events.presence_rules
+    events.channel_presence("declared in a function")
+    project.write('events.channel_presence("^room-")')
+    project.load()
+    project.write('events.channel_presence("^room-", clients=True)')
+    project.load()
+    project.run()
+    assert rules() == [("declared in a function", False), ("^room-", True)]
+    assert events.presence_rules is kept, "a server that runs has it"
+
+
 def test_loaded_many_times(project: Project) -> None:
     project.write(ONE + TWO)
     for _ in range(5):

@@ -16,6 +16,7 @@ from .errors import (
 )
 from .events import EVENTS
 from .page_tokens import subscribe_token, token_script
+from .presences import Presence
 from .scripts import script_url, template_dir
 from .server import SocketIOServer
 from .shortcuts import (
@@ -23,6 +24,7 @@ from .shortcuts import (
     broadcast_channel,
     channels,
     disconnect_session,
+    presence,
     send,
     server_side_call,
     server_side_emit,
@@ -42,6 +44,7 @@ from .webpy import (
 __version__ = "1.0.0.dev0"
 
 channel_overflow = EVENTS.channel_overflow
+channel_presence = EVENTS.channel_presence
 on_connect = EVENTS.on_connect
 on_message = EVENTS.on_message
 on_subscribe = EVENTS.on_subscribe
@@ -51,6 +54,8 @@ on_disconnect = EVENTS.on_disconnect
 on_finish = EVENTS.on_finish
 on_event = EVENTS.on_event
 on_server_side_event = EVENTS.on_server_side_event
+on_join = EVENTS.on_join
+on_leave = EVENTS.on_leave
 on_any = EVENTS.on_any
 on_any_outgoing = EVENTS.on_any_outgoing
 on_namespace = make_on_namespace(EVENTS)
@@ -64,6 +69,7 @@ __all__ = [
     "EventError",
     "LimitExceeded",
     "NoSocket",
+    "Presence",
     "Refused",
     "SettingsError",
     "SocketIOError",
@@ -72,6 +78,7 @@ __all__ = [
     "broadcast",
     "broadcast_channel",
     "channel_overflow",
+    "channel_presence",
     "channels",
     "connection_middleware",
     "disconnect_session",
@@ -87,12 +94,15 @@ __all__ = [
     "on_error",
     "on_event",
     "on_finish",
+    "on_join",
+    "on_leave",
     "on_message",
     "on_namespace",
     "on_server_side_event",
     "on_subscribe",
     "on_unsubscribe",
     "packet_middleware",
+    "presence",
     "publish_urls",
     "script_url",
     "send",

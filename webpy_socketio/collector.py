@@ -101,6 +101,8 @@ class Collector:
             acks += sum(member.pending_acks for member in membership.everybody.values())
         yield self._gauges("sockets", "Clients in a namespace.", ("namespace",), sockets)
         yield self._gauges("channels", "Channels that somebody follows.", ("namespace",), channels)
+        present = len(services.attendance)
+        yield self._one("presences", "Users in channels with presence, by sockets of this process.", present)
         yield self._one("acks_pending", "Acknowledgements that clients still are to send.", acks)
 
     def _of_recovery(self, services: Services) -> Iterator[Any]:

@@ -22,6 +22,7 @@ from .declarations import ModuleRun, compile_channel, current_run, is_called
 from .errors import EventError
 from .handlers import (
     ALL_VALUES,
+    CHANNEL_AND_PRESENCE,
     NAME_AND_VALUES,
     NOTHING,
     ONE_VALUE,
@@ -32,6 +33,7 @@ from .handlers import (
     Shape,
 )
 from .overflow_rules import OverflowRule, make_rule
+from .presence_rules import PresenceRule, make_presence_rule
 from .wire.socketio import RESERVED_EVENTS
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -174,6 +176,8 @@ class Events:
         self.on_error = Event("on_error", ONE_VALUE, self)
         self.on_disconnect = Event("on_disconnect", NOTHING, self)
         self.on_finish = Event("on_finish", NOTHING, self)
+        self.on_join = Event("on_join", CHANNEL_AND_PRESENCE, self, leading=())
+        self.on_leave = Event("on_leave", CHANNEL_AND_PRESENCE, self, leading=())
         self.on_any = Event("on_any", NAME_AND_VALUES, self)
         self.on_any_outgoing = Event("on_any_outgoing", NAME_AND_VALUES, self)
         self.connection_middleware = Event("connection_middleware", PROCEED, self, takes_channel=False)
@@ -182,6 +186,8 @@ class Events:
         self._server_side: dict[str, Event] = {}
         #: What was declared with :meth:`channel_overflow`; the first that matches counts.
         self.overflow_rules: list[OverflowRule] = []
+        #: The same of :meth:`channel_presence`.
+        self.presence_rules: list[PresenceRule] = []
         self._runs: dict[str, ModuleRun] = {}
 
     def on_event(
@@ -249,6 +255,21 @@ class Events:
                 raise EventError(f"channel_overflow: the pattern {pattern!r} has a policy already")
             self.overflow_rules.append(rule)
 
+    def channel_presence(self, pattern: str, *, clients: bool = False) -> None:
+        """Declare for which channels it is kept who is there, in every namespace.
+
+        :param pattern: a regular expression, matched from the start of a channel's name.
+        :param clients: whether the subscribers are told, by the event ``presence``.
+
+        Raises EventError for what cannot be.
+        """
+        run = current_run()
+        rule = make_presence_rule(pattern, clients, run)
+        if run is None or self.begin(run):
+            if any(rule.pattern.pattern == pattern for rule in self.presence_rules):
+                raise EventError(f"channel_presence: the pattern {pattern!r} is declared already")
+            self.presence_rules.append(rule)
+
     def handlers_of(self, namespace: str, name: str | None) -> list[Handler]:
         """Return the handlers of a client's event in a namespace: those of any event, of ``on_message``, its own.
 
@@ -291,18 +312,22 @@ class Events:
                 return False
             for event in (*self._all(), *self._server_side.values()):
                 event.forget(before)
-            self.overflow_rules[:] = [
-                rule for rule in self.overflow_rules if rule.run is None or rule.run.code is not before.code
-            ]
+            _forget_rules(self.overflow_rules, before)
+            _forget_rules(self.presence_rules, before)
         self._runs[run.path] = run
         return True
 
     def _all(self) -> list[Event]:
         return [
             self.on_connect, self.on_message, self.on_subscribe, self.on_unsubscribe, self.on_error,
-            self.on_disconnect, self.on_finish, self.on_any, self.on_any_outgoing, self.connection_middleware,
-            self.packet_middleware, *self.named.values(),
+            self.on_disconnect, self.on_finish, self.on_join, self.on_leave, self.on_any, self.on_any_outgoing,
+            self.connection_middleware, self.packet_middleware, *self.named.values(),
         ]  # fmt: skip
+
+
+def _forget_rules(rules: list[Any], run: ModuleRun) -> None:
+    """Drop what was declared during one execution of a module."""
+    rules[:] = [rule for rule in rules if rule.run is None or rule.run.code is not run.code]
 
 
 def check_namespace(who: str, namespace: Any) -> None:

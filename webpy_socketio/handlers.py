@@ -27,6 +27,7 @@ NOTHING = Shape("", 0, 0)
 ONE_VALUE = Shape(", value", 1, 1)
 ALL_VALUES = Shape(", *args", 0, None)
 NAME_AND_VALUES = Shape(", event, *args", UNLIMITED, 1, has_name=True)
+CHANNEL_AND_PRESENCE = Shape("channel, presence", 2, 2)
 PROCEED = Shape(", proceed", 1, 1)
 PACKET_AND_PROCEED = Shape(", event, args, proceed", 3, 3)
 

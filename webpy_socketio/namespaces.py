@@ -11,7 +11,7 @@ from typing import Any
 
 from .answers import FAILED, as_arguments, error_answer
 from .dispatch import Dispatch
-from .errors import AckTimeout, Disconnected, LimitExceeded, Refused, SubscriptionRefused, UnsendableValue
+from .errors import AckTimeout, Disconnected, EventError, LimitExceeded, Refused, SubscriptionRefused, UnsendableValue
 from .handlers import Handler
 from .identifiers import is_private
 from .logs import address_of, as_text, logger, printable
@@ -182,7 +182,12 @@ class Namespace:
             if answer is not True:
                 socket.unsubscribe(channel)
         if answer is True and channel in socket.channels:  # unless a handler ended the subscription again
-            socket.subscribe(channel)
+            try:
+                socket.subscribe(channel)
+            except EventError as error:  # the user cannot be in a channel with presence
+                socket.unsubscribe(channel)
+                self.report(socket, error, "the subscription to a channel")
+                return FAILED
         return answer
 
     def _decision(self, socket: Socket, channel: str, has_token: bool) -> Any:

@@ -7,6 +7,7 @@ import weakref
 from typing import Any
 
 from .acks import AckDesk
+from .attendance import Attendance
 from .backplane.contract import Backplane
 from .conversation import Conversation
 from .delivery import Delivery
@@ -23,6 +24,7 @@ from .options import STREAMS
 from .overflows import Overflows
 from .peers import Peer
 from .plain_peers import PlainPeer, Wish
+from .presence_events import PresenceEvents
 from .recovery import Recovery
 from .runner import Runner, Scope
 from .services import Services
@@ -43,6 +45,7 @@ class Node:
         history = None if recovery is None else recovery.history
         overflows = Overflows(settings, events.overflow_rules, runner)
         web_sessions = WebSessions()
+        attendance = Attendance(events.presence_rules, settings.presence_grace, deadlines, runner)
         delivery = Delivery(settings.max_attachments, events, desk, counters, overflows, history, web_sessions, runner)
         backplane.start(delivery)
         ending: weakref.WeakSet[Conversation] = weakref.WeakSet()
@@ -61,18 +64,23 @@ class Node:
             recovery,
             backplane.roaming,
             overflows,
+            attendance,
             Tokens(settings, runner.time),
             ending,
             web_sessions,
             self.hub.expel,
         )
         self._namespaces = Namespaces(self.services)
+        self._presence_events = PresenceEvents(events, runner, settings.max_inbox)
+        backplane.presence.start(delivery, attendance, self._presence_events)
 
     def drain(self, longest: float = math.inf) -> None:
         """Let nobody in any more, and close all connections, those that are waited for too; see Goodbyes."""
         self._goodbyes.begin(longest)
         if self.services.recovery is not None:
             self.services.recovery.drain()
+        if self.services.backplane.is_alone:  # else other processes wait for those who come back
+            self.services.attendance.drain()
 
     def end_all(self) -> None:
         """End the connections that are still there."""
@@ -81,7 +89,7 @@ class Node:
     @property
     def is_quiet(self) -> bool:
         """Whether all connections are over, and their handlers have run."""
-        return self.hub.is_quiet
+        return self.hub.is_quiet and not self._presence_events.is_busy
 
     def stop(self, deadline: float) -> None:
         """Let go of the backplane, within so many seconds."""

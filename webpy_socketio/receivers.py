@@ -81,11 +81,16 @@ class Receiver(Addressee):
         Raises EventError for what cannot be the name of a channel.
         """
         check_channels((channel,))
+        attendance = self._services.attendance
+        if attendance.rules:
+            attendance.check((channel,), self._user)
         recovery = self._services.recovery
         self._subscriptions.add(channel, 0 if recovery is None else recovery.history.last_number)
         if self.is_attached:
-            self._services.delivery.membership(self.namespace).add(channel, self.sid)
+            is_new = self._services.delivery.membership(self.namespace).add(channel, self.sid)
             self._note_channels()
+            if is_new and attendance.rules:
+                attendance.join(self.namespace, channel, self._user, self.sid)
 
     def unsubscribe(self, channel: str) -> None:
         """End a subscription; nothing happens if there is none."""
@@ -94,6 +99,8 @@ class Receiver(Addressee):
         if self._subscriptions.discard(channel, history) and self.is_attached:
             self._services.delivery.membership(self.namespace).discard(channel, self.sid)
             self._note_channels()
+            if self._services.attendance.places:
+                self._services.attendance.leave(self.namespace, (channel,), self._user, self.sid)
 
     def disconnect(self) -> None:
         """Put the client out of the namespace; it does not come back by itself.
@@ -124,6 +131,8 @@ class Receiver(Addressee):
         self.link.send(self._welcome(missed))
         for prepared, is_kept in held:
             self._transmit(prepared, is_kept)
+        if services.attendance.rules:
+            self._appear()
         if services.overflows.default is not None:
             services.overflows.wait_for_room((self.link,), services.overflows.default)
 
@@ -204,6 +213,8 @@ class Receiver(Addressee):
         if self.is_attached:
             self.is_attached = False
             self._services.delivery.detach(self.namespace, self, self._subscriptions)
+            if self._services.attendance.places:
+                self._services.attendance.leave(self.namespace, self.channels, self._user, self.sid)
         if self._services.recovery is not None and self.pid is not None:
             self._services.recovery.forget(self.pid)
         elif self._services.roaming is not None:
@@ -242,6 +253,12 @@ class Receiver(Addressee):
             return []
         self._services.counters.recovered += 1
         return missed
+
+    def _appear(self) -> None:
+        """Be present in the channels that the client follows already."""
+        for channel in self.channels:
+            if self.is_attached:  # no longer, if what it was told was too much for it
+                self._services.attendance.join(self.namespace, channel, self._user, self.sid)
 
     def _note_channels(self) -> None:
         if self.pid is not None and self._services.roaming is not None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .acks import AckDesk
+from .attendance import Attendance
 from .backplane.contract import Backplane
 from .conversation import Conversation
 from .delivery import Delivery
@@ -44,6 +45,7 @@ class Services:
     #: None if they cannot come back to any process.
     roaming: Roaming | None
     overflows: Overflows
+    attendance: Attendance
     tokens: Tokens
     #: Conversations that may still run handlers although their connection is over.
     ending: weakref.WeakSet[Conversation]

@@ -176,6 +176,9 @@ class Settings:
     max_recovery_bytes: int = _option(16_000_000, as_count)
     #: Clients that are waited for; beyond, those that have been gone longest are given up.
     max_recovery_clients: int = _option(10_000, as_count)
+    #: Seconds for which one who has left a channel with presence is still there: a page that is loaded again is back by
+    #: then, and nobody is told.
+    presence_grace: float = _option(3.0, as_seconds_or_zero)
     #: Origins, besides the page's own, whose pages may connect: "https://example.com", "https://*.example.com" for all
     #: below that, "*" for all there are; patterns; or functions of an origin and an environ.
     cors_origins: tuple[OriginRule, ...] = _option((), as_origins)

@@ -8,11 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .errors import NoSocket
+from .errors import EventError, NoSocket
 from .identifiers import private_channel
 from .node import Node
+from .presences import Place, Presence
 from .services import Services
-from .targets import Target, check_event_name, check_namespace, check_web_session_id, seconds_to_wait, select
+from .targets import (
+    Target,
+    check_channels,
+    check_event_name,
+    check_namespace,
+    check_web_session_id,
+    seconds_to_wait,
+    select,
+)
 
 _current: Node | None = None
 
@@ -93,6 +102,20 @@ def channels(namespace: str = "/") -> list[str]:
     services = _services()
     check_namespace(namespace)
     return services.runner.call(lambda: services.backplane.channels(namespace))
+
+
+def presence(channel: str, namespace: str = "/") -> list[Presence]:
+    """List who is in a channel, in any process: one entry for each user, however many sockets that are.
+
+    Raises NoSocket if no server runs in this process, EventError for a channel that no ``channel_presence`` matches,
+    and AckTimeout, with those of this process as ``answers``, if Redis does not tell.
+    """
+    services = _services()
+    check_namespace(namespace)
+    check_channels((channel,))
+    if not services.attendance.has(channel):
+        raise EventError(f"nobody keeps who is in {channel!r}: declare it by channel_presence(pattern)")
+    return services.runner.call(lambda: services.backplane.presence.here(Place(namespace, channel)))
 
 
 def server_side_emit(event: str, *args: Any, namespace: str = "/") -> None:

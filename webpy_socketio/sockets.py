@@ -52,7 +52,8 @@ class Socket(Receiver):
     def user(self) -> Hashable:
         """Who the client is: what you set it to, or whom its first token for a channel was for; else None.
 
-        Raises EventError for what cannot be told apart from others (no hash).
+        Raises EventError for what cannot be told apart from others (no hash), and, if the socket is subscribed to a
+        channel with presence, for what is neither text nor an integer.
         """
         return self._user
 
@@ -63,7 +64,12 @@ class Socket(Receiver):
             hash(user)
         except TypeError:
             raise EventError(f"socket.user cannot be {user!r}: give something hashable, like the user's id") from None
-        self._user = user
+        attendance = self._services.attendance
+        if attendance.rules:
+            attendance.check(self._subscriptions, user)
+        before, self._user = self._user, user
+        if attendance.places:
+            attendance.rename(self.namespace, self.channels, (before, user), self.sid)
 
     # To this client.
 

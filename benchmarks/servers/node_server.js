@@ -22,4 +22,17 @@ io.on("connection", (socket) => {
   socket.on("tell", (channel, message) => io.to(channel).emit("message", message));
 });
 
-httpServer.listen(Number(process.env.PORT), "127.0.0.1");
+const listen = () => httpServer.listen(Number(process.env.PORT), "127.0.0.1");
+
+if (process.env.REDIS_URL) {
+  const { createAdapter } = require("@socket.io/redis-adapter");
+  const { createClient } = require("redis");
+  const pub = createClient({ url: process.env.REDIS_URL });
+  const sub = pub.duplicate();
+  Promise.all([pub.connect(), sub.connect()]).then(() => {
+    io.adapter(createAdapter(pub, sub));
+    listen();
+  });
+} else {
+  listen();
+}

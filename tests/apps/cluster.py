@@ -17,6 +17,8 @@ from webpy_socketio import shortcuts
 
 web.config.debug = False
 heard: list[Any] = []
+seen: list[Any] = []
+channel_presence("^hall", clients=True)
 
 
 class Do:
@@ -88,6 +90,8 @@ OPERATIONS: dict[str, Any] = {
     "server_emit": lambda data: server_side_emit(*data),
     "server_call": lambda data, timeout=3: server_side_call(*data, timeout=timeout),
     "heard": lambda: heard,
+    "presence": lambda channel: [[one.user, one.connections] for one in presence(channel)],
+    "seen": lambda: seen,
     "state": state,
     "flood": flood,
 }
@@ -98,10 +102,25 @@ OPERATIONS: dict[str, Any] = {
 def connected(request: Any, socket: Any, context: dict[str, Any]) -> None:
     """Clients say what they are called, and where they want to be."""
     context["name"] = socket.auth["name"]
+    socket.user = socket.auth["name"].partition(" ")[0]
     socket.web_session_id = socket.auth["name"]
     context["secret"] = object()  # has no form in JSON
     for channel in socket.auth["channels"]:
         socket.subscribe(channel)
+
+
+@on_join
+def joined(channel: str, one: Presence) -> None:
+    """Somebody is new in the cluster."""
+    seen.append(["join", channel, one.user])
+
+
+@on_leave
+def left(channel: str, one: Presence) -> None:
+    """Somebody has gone."""
+    gevent.sleep(0.05)  # a handler may wait
+    seen.append(["leave", channel, one.user])
+    print("left", one.user)
 
 
 @on_event("others")

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from tests.backplane.contract import BackplaneContract, message
+from tests.backplane.presence_contract import PresenceContract
 from tests.fakes import FakeMember, make_delivery
 from webpy_socketio.acks import Ballot
 from webpy_socketio.backplane.contract import Backplane
 from webpy_socketio.backplane.memory import MemoryBackplane
 from webpy_socketio.delivery import Delivery
 from webpy_socketio.envelope import Selection
+
+
+class TestMemoryPresence(PresenceContract):
+    """The suite of the register of presences."""
+
+    factory = MemoryBackplane
 
 
 class TestMemoryBackplane(BackplaneContract):

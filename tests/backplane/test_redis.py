@@ -13,7 +13,7 @@ from tests.redis_servers import RedisServer
 from tests.serving import ROOT
 
 
-@pytest.mark.parametrize("suite", ["suite_redis.py", "suite_streams.py"])
+@pytest.mark.parametrize("suite", ["suite_redis.py", "suite_streams.py", "suite_redis_presence.py"])
 def test_the_suite_of_a_backplane_over_redis(suite: str) -> None:
     path = str(Path(__file__).with_name(suite))
     with RedisServer() as redis:

@@ -13,7 +13,9 @@ import trustme
 from tests.redis_servers import RedisServer
 from tests.serving import free_port, wait_for
 from webpy_socketio.backplane.redis_dial import TROUBLE, Dial
+from webpy_socketio.backplane.redis_roll import ABSENT, Change, Roll
 from webpy_socketio.errors import SettingsError
+from webpy_socketio.presences import Place
 
 SECONDS = 2.0
 
@@ -38,7 +40,28 @@ def check(url: str) -> None:
     assert connection.read_response(disable_decoding=True) == [b"message", b"here", b"\x00"]
     for used in (connection, again):
         used.disconnect()
+    _check_roll(dial)
     dial.close()
+
+
+def _check_roll(dial: Dial) -> None:
+    """Who is where is kept there; in a cluster that takes keys in one place."""
+    roll, other = (Roll(dial, "socket.io", uid, 1.0, b"changes") for uid in ("first", "second"))
+    place = Place("/", "hall")
+    assert roll.hello("epoch").registered == {}
+    assert other.hello("another").epoch == "epoch"
+    assert roll.change([Change((place, "1"), 1, 1000)]) == [(1, 1000, 1)]
+    assert other.change([Change((place, "1"), 2, 2000)]) == [(0, 1000, 3)]
+    assert other.change([Change((place, "1"), 2, 900)]) == [(0, 900, 3)]
+    assert roll.hello("").registered == {(place, "1"): 1}
+    assert roll.change([Change((place, "1"), ABSENT, 0)]) == [(0, 900, 2)]
+    assert other.read(place) == {"1": (900, {"second": 2})}
+    roll.post(place, b"somewhere")
+    assert other.change([], dead="first") is None
+    roll.leave(0)
+    assert other.beat() == (1, [])
+    assert other.change([Change((place, "1"), ABSENT, 0)]) == [(-1, 900, 0)]
+    other.leave(0)
 
 
 def test_one_server(start: Any) -> None:

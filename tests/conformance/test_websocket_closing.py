@@ -53,7 +53,9 @@ def test_a_handler_that_takes_long_does_not_hold_the_close_up(client: PlainClien
 
 
 @pytest.mark.parametrize(
-    "late", [close_frame(NORMAL), frame(PING, b"late"), frame(TEXT, b"late"), frame(CONTINUATION, b"late")]
+    "late",
+    [close_frame(NORMAL), frame(PING, b"late"), frame(TEXT, b"late"), frame(CONTINUATION, b"late")],
+    ids=["close", "ping", "text", "continuation"],
 )
 def test_nothing_after_the_close_counts(client: PlainClient, late: bytes) -> None:
     client.send(close_frame(NORMAL), late).ends(NORMAL)

@@ -16,6 +16,7 @@ from ..settings import Settings
 from .inquiries import Inquiries, Question
 from .redis_bus import Bus
 from .redis_dial import Dial
+from .redis_presence import RedisPresence
 from .redis_wire import DISCONNECT, FETCH, JOIN, LEAVE, SERVER_SIDE_EMIT, Names, options_of, read_sockets
 from .respondent import Respondent
 from .wires import Wire
@@ -53,6 +54,7 @@ class ClusterBackplane(ABC):
             self._dial, runner, delivery.counters, settings.max_redis_backlog, settings.redis_timeout,
             self._pattern, names.echo, wire.requests(MAIN), self._hear,
         )  # fmt: skip
+        self.presence = RedisPresence(bus, names, wire.uid, self._dial, runner, settings)
         self._inquiries = Inquiries(bus, wire, runner, settings.redis_timeout)
         self._respondent = Respondent(bus, wire, delivery, self._events, runner, settings.ack_timeout)
         self._declared = {MAIN, *self._events.namespaces()}
@@ -130,8 +132,10 @@ class ClusterBackplane(ABC):
 
     def stop(self, deadline: float) -> None:
         """Send what waits, within so many seconds, and leave the cluster."""
+        until = self._runner.now() + deadline
+        self.presence.stop(deadline / 2)
         self._delivery.on_namespace = None
-        self._bus.stop(deadline)
+        self._bus.stop(max(0.0, until - self._runner.now()))
 
     # What differs.
 

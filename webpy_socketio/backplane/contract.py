@@ -30,10 +30,14 @@ from ..acks import Ballot
 from ..delivery import Delivery
 from ..envelope import Envelope, Selection, SocketDetails
 from ..roaming import Roaming
+from .presence_contract import PresenceRegister
 
 
 class Backplane(Protocol):
     """See the module's text for the promises."""
+
+    #: Who is in the channels with presence; there once it has been started.
+    presence: PresenceRegister
 
     @property
     def is_alone(self) -> bool:

@@ -9,6 +9,8 @@ from ..acks import Ballot
 from ..delivery import Delivery
 from ..envelope import Envelope, Selection, SocketDetails
 from ..wire.values import encode_text
+from .memory_presence import MemoryPresence
+from .presence_contract import PresenceRegister
 
 
 class MemoryBackplane:
@@ -19,6 +21,7 @@ class MemoryBackplane:
     roaming = None
 
     def __init__(self) -> None:
+        self.presence: PresenceRegister = MemoryPresence()
         self._delivery: Delivery | None = None
 
     def start(self, delivery: Delivery) -> None:

@@ -72,7 +72,7 @@ class RedisBackplane(ClusterBackplane):
             self._deliver(channel[len(names.broadcasts) :], payload)
         elif channel.startswith(names.responses):
             self._inquiries.receive(payload)
-        else:
+        elif not self.presence.receive(channel, payload):
             self._respondent.receive(channel[len(names.requests) : -1].decode("utf-8", "replace"), payload)
 
     def _deliver(self, rest: bytes, payload: bytes) -> None:

@@ -59,6 +59,10 @@ class Bus:
         self._subscriber = Subscriber(dial, runner, pattern, self._hear, self._is_deaf)
         #: Sends a message on a channel; see :meth:`Publisher.publish`.
         self.publish = self._publisher.publish
+        #: Tells whether channels are listened to.
+        self.hears = self._subscriber.hears
+        #: Called when they are, for the first time or again: something may have been missed.
+        self.on_return: Callable[[], None] = _nothing
         #: Sends a command; see :meth:`Publisher.send`.
         self.send = self._publisher.send
         #: When something of our own was heard last; and when, if ever, it would be too late for it.
@@ -158,7 +162,7 @@ class Bus:
         self._keep("publish", self._publisher.run, connected, lost)
 
     def _subscribe(self) -> None:
-        self._keep("subscribe", self._subscriber.run, _nothing, _nothing)
+        self._keep("subscribe", self._subscriber.run, lambda: self.on_return(), _nothing)
 
     def _beat(self) -> None:
         while True:

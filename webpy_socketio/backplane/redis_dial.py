@@ -12,7 +12,7 @@ themselves begin with ``sentinel_``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 from urllib.parse import SplitResult, urlsplit
 
@@ -89,6 +89,10 @@ class Dial:
     def publish(self, channel: bytes, payload: bytes) -> None:
         """Publish a message, and wait until Redis has it. Raises what TROUBLE has."""
         self.client.publish(channel, payload)
+
+    def run(self, script: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        """Run a script, and return its answer. Raises what TROUBLE has."""
+        return self.client.eval(script, len(keys), *keys, *args)
 
     def close(self) -> None:
         """Close what :attr:`client` has used."""

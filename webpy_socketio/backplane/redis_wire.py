@@ -41,6 +41,9 @@ class Names:
         self.all_broadcasts = re.sub(r"([*?\[\]\\])", r"\\\1", key).encode() + b"#/*"
         #: What a process sends to itself, to know that it would hear others.
         self.echo = f"{key}-echo#{uid}#".encode()
+        #: Where all hear who joins and leaves channels with presence, and one hears who is there when it has asked.
+        self.presences = f"{key}-presence#".encode()
+        self.my_presences = f"{key}-presence#{uid}#".encode()
 
     def broadcast(self, selection: Selection) -> bytes:
         """Where a broadcast goes: one for a single channel has a name that tells who need not read it."""

@@ -135,6 +135,8 @@ class StreamsBackplane(ClusterBackplane):
         if self.roaming is not None and channel == self._handovers:
             self.roaming.hand_over(payload)
             return
+        if self.presence.receive(channel, payload):
+            return
         message = read_message(payload)
         if message.uid == self._wire.uid:
             return
