@@ -42,9 +42,11 @@ setup(
         "redis": ["redis[hiredis]>=8", "msgpack>=1.1"],
         "reload": ["watchfiles"],
         "test": [
+            "bottle",
             "build",
             "circus",
             "cryptography",
+            "flask",
             "gunicorn[gevent]>=23",
             "hypothesis",
             "msgpack>=1.1",

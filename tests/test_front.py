@@ -25,7 +25,7 @@ from webpy_socketio.engineio import Client, EngineIO
 from webpy_socketio.front import FAILED
 from webpy_socketio.reasons import TRANSPORT_CLOSE, TRANSPORT_ERROR
 from webpy_socketio.transports.requests import HttpConnection
-from webpy_socketio.wsgi_app import SocketIOApp
+from webpy_socketio.wsgi import SocketIOApp
 
 OPEN = "/engine.io/?EIO=4&transport=polling"
 SOCKET_IO = "/socket.io/?EIO=4&transport=polling"
@@ -425,7 +425,7 @@ def test_an_error_of_the_door_is_answered(
 
     monkeypatch.setattr("webpy_socketio.transports.polling.Polling.get", fail)
     assert client.ask(get(where)).body == FAILED.body
-    monkeypatch.setattr("webpy_socketio.wsgi.find_script", fail)
+    monkeypatch.setattr("webpy_socketio.door.find_script", fail)
     client = connect_again(client)
     assert client.ask(get(where)).body == FAILED.body
     client.close()

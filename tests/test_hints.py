@@ -13,7 +13,7 @@ from tests.conformance.wire import UPGRADE_HEADERS
 from tests.raw import RawClient, get
 from tests.serving import ROOT, ServerHere
 from webpy_socketio.hints import CUTS, Hints
-from webpy_socketio.wsgi_app import SocketIOApp
+from webpy_socketio.wsgi import SocketIOApp
 
 WEBSOCKET = "/socket.io/?EIO=4&transport=websocket"
 EARLY = """

@@ -24,7 +24,7 @@ from webpy_socketio.engineio import EngineIO
 from webpy_socketio.metrics import Counters
 from webpy_socketio.reports import is_from_here
 from webpy_socketio.testing import TestServer
-from webpy_socketio.wsgi_app import SocketIOApp
+from webpy_socketio.wsgi import SocketIOApp
 
 HEALTH, METRICS = "/socket.io/health", "/socket.io/metrics"
 OPEN = "/socket.io/?EIO=4&transport=polling"

@@ -510,7 +510,7 @@ def test_bad_secrets_are_not_shown(value: Any) -> None:
     assert NEW not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["secrets", "metrics_token", "redis_url"])
+@pytest.mark.parametrize("name", ["secrets", "publish_keys", "metrics_token", "redis_url"])
 def test_secrets_are_not_shown_with_the_settings(name: str) -> None:
     assert name in HIDDEN
     assert NEW not in repr(load_settings({name: NEW}))
@@ -623,6 +623,7 @@ def test_every_kind_of_option_is_tried() -> None:
         "overflow",
         "subscriptions",
         "secrets",
+        "publish_keys",
         "websocket_protocols",
         *PATHS,
         "fd",

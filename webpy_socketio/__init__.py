@@ -30,7 +30,16 @@ from .shortcuts import (
     server_side_emit,
     to,
 )
-from .webpy import make_socketio_urls, make_websocket_urls, socketio_urls, websocket_urls
+from .webpy import (
+    make_publish_urls,
+    make_socketio_urls,
+    make_sse_urls,
+    make_websocket_urls,
+    publish_urls,
+    socketio_urls,
+    sse_urls,
+    websocket_urls,
+)
 
 __version__ = "1.0.0.dev0"
 
@@ -73,7 +82,9 @@ __all__ = [
     "channels",
     "connection_middleware",
     "disconnect_session",
+    "make_publish_urls",
     "make_socketio_urls",
+    "make_sse_urls",
     "make_websocket_urls",
     "metrics_collector",
     "on_any",
@@ -92,11 +103,13 @@ __all__ = [
     "on_unsubscribe",
     "packet_middleware",
     "presence",
+    "publish_urls",
     "script_url",
     "send",
     "server_side_call",
     "server_side_emit",
     "socketio_urls",
+    "sse_urls",
     "subscribe_token",
     "template_dir",
     "to",

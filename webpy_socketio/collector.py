@@ -36,6 +36,7 @@ TOTALS = {
     "refused": Total("requests_refused", "Requests refused, by Engine.IO's code of the error.", "code"),
     "limited": Total("limited", "What clients wanted beyond a limit, by the setting.", "limit"),
     "overflowed": Total("overflowed", "What clients did not read in time, by what became of it.", "policy"),
+    "publishes": Total("publishes", "Requests to publish over HTTP, by what became of them.", "outcome"),
     "expired_acks": Total("acks_expired", "Acknowledgements that clients did not send in time."),
     "dropped_volatile": Total("volatile_dropped", "Volatile events dropped, as their receivers were not ready."),
     "recovered": Total("sockets_recovered", "Sockets whose client came back, and got what it had missed."),

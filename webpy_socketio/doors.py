@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from .door import Door, Others
 from .errors import SettingsError
 from .farewell import promise
 from .logs import logger
 from .startup import check_patched, read_settings, start_node
-from .wsgi import Door
 
 #: The environ's key under which a server that has a door of its own puts it.
 DOOR = "webpy_socketio.door"
@@ -41,6 +41,13 @@ def door_of(environ: Mapping[str, Any]) -> Door:
     if _default is None:
         _default = _open_default(environ)
     return _default
+
+
+def others_of(environ: Mapping[str, Any]) -> Others:
+    """Return the doors for those who speak no Socket.IO, of the server that a request came in by."""
+    others = door_of(environ).others
+    assert others is not None, "only the door of an engine alone has none, and no page leads to that"
+    return others
 
 
 def _open_default(environ: Mapping[str, Any]) -> Door:

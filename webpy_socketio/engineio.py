@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from .conversation import Conversation
+from .door import Door
 from .doors import Application, check_application, is_under, not_found
 from .engine.deadlines import Deadlines
 from .engine.session import Session
@@ -30,7 +31,6 @@ from .runner import Runner, Scope
 from .startup import open_door, read_settings
 from .transports.workers import Workers
 from .wire.prepared import Prepared, PreparedText
-from .wsgi import Door
 
 
 class Client:

@@ -16,6 +16,12 @@ class Selection(NamedTuple):
     #: Whether only sockets of this process are meant.
     local: bool = False
 
+    def concerns(self, namespace: str, channel: str) -> bool:
+        """Whether who follows a channel, and no other, is meant."""
+        if self.namespace != namespace or channel in self.excluded:
+            return False
+        return not self.channels or channel in self.channels
+
 
 class Envelope(NamedTuple):
     """An event, and who is to get it."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+import hmac
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from websockets.utils import accept_key
@@ -36,10 +37,32 @@ _KEYS = {
 }  # fmt: skip
 
 
+def has_text_path(environ: Mapping[str, Any]) -> bool:
+    """Whether the path of a request, which WSGI shows byte by byte (PEP 3333), is text."""
+    try:
+        environ.get("PATH_INFO", "").encode("latin-1").decode()
+    except UnicodeError:
+        return False
+    return True
+
+
 def wants_websocket(environ: Mapping[str, Any]) -> bool:
     """Whether a request asks for the connection to become a WebSocket."""
     tokens = environ.get("HTTP_CONNECTION", "").lower().replace(" ", "").split(",")
     return environ.get("HTTP_UPGRADE", "").lower() == "websocket" and "upgrade" in tokens
+
+
+def bearer_token(environ: Mapping[str, Any], known: Iterable[bytes]) -> bytes | None:
+    """The bearer token of a request (RFC 6750, section 2.1), if it is one of those that are known; else None.
+
+    It is compared with each of them in constant time.
+    """
+    scheme, _, text = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    token: bytes = text.strip().encode("latin-1", "replace")  # WSGI has decoded it so
+    if scheme.lower() != "bearer":
+        return None
+    is_known = [hmac.compare_digest(token, each) for each in known]
+    return token if any(is_known) else None
 
 
 def check_handshake(environ: Mapping[str, Any]) -> list[tuple[str, str]]:

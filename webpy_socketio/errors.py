@@ -11,6 +11,7 @@ SocketIOError
 └── ClientError          a client's mistake; answered to it, never a traceback in the log
     ├── TransportMisused a legal packet in a place or direction that ends the connection
     ├── RequestRefused   an HTTP request that Engine.IO answers with an error code
+    ├── HttpRefused      another HTTP request; has the status, and the code and message of the answer's JSON
     ├── LimitExceeded    more than a limit allows; names the limit
     ├── SubscriptionRefused a client may not follow a channel, or names none; has the code of the answer
     ├── RuleBroken       a readable packet that Socket.IO does not allow at this point; ends the connection
@@ -88,6 +89,20 @@ class RequestRefused(ClientError):
         self.code = code
         self.message = message
         self.status = status
+
+
+class HttpRefused(ClientError):
+    """An HTTP request, not of Engine.IO's, that is answered with an error.
+
+    :param code: for programs, beside the message in the body.
+    :param headers: that this answer needs.
+    """
+
+    def __init__(self, status: str, code: str, message: str, *headers: tuple[str, str]) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.headers = headers
 
 
 class PacketError(ClientError):

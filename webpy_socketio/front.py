@@ -13,6 +13,7 @@ import gevent
 from gevent.pywsgi import WSGIServer
 from gevent.socket import socket as gevent_socket
 
+from .door import Door
 from .forwarded import FORWARDED
 from .gate import ROUTINE
 from .handler import SocketIOHandler, complete, set_no_delay
@@ -25,7 +26,6 @@ from .transports.requests import CLOSE, HttpConnection
 from .transports.service import Response
 from .transports.streams import Connection, Stream
 from .transports.tls import Handshake, TlsSocket, TlsStream
-from .wsgi import Door
 
 #: Seconds that a stopping server gives to what is being answered.
 LAST_ANSWERS = 0.1
@@ -129,7 +129,8 @@ class Front:
                     result.close()
             body = b"".join(started.pieces)
             if connection.later is not None and not body and started.code == 200:
-                return Response(*complete(started.headers, connection.later()))
+                answer = connection.later()
+                return Response(*answer._replace(headers=complete(started.headers, answer.headers)))
             return started.complete(body)
         except BaseException as error:  # also timeouts of gevent: whatever it is, the client gets an answer
             return _fail("the application", error)

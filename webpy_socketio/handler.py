@@ -7,7 +7,7 @@ import contextlib
 import errno
 import io
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import gevent
@@ -17,7 +17,7 @@ from gevent.ssl import SSLSocket
 from .forwarded import FORWARDED
 from .gate import ROUTINE
 from .logs import printable
-from .responses import Answer, Headers
+from .responses import Headers, Streaming
 from .transports.bodies import KEEP_ALIVE, PatientFile, too_slow
 from .transports.probe import probe
 from .transports.streams import KEY, Connection, Stream
@@ -43,6 +43,7 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
         self._is_late = False
         self._connection: Connection | None = None
         self._corked: list[bytes] | None = None
+        self.result: Any = None
         self.response_headers: list[tuple[bytes, bytes]] = []
         set_no_delay(sock)
 
@@ -133,9 +134,22 @@ class SocketIOHandler(WSGIHandler):  # type: ignore[misc]
             return
         later, connection.later = connection.later, None
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.response_headers]
-        answer = complete(headers, later())
-        self.start_response(answer.status, answer.headers)
-        super().write(answer.body)
+        answer = later()
+        self.start_response(answer.status, complete(headers, answer.headers))
+        if isinstance(answer, Streaming):
+            self._write_pieces(answer.pieces)
+        else:
+            super().write(answer.body)
+
+    def _write_pieces(self, pieces: Generator[bytes, None, None]) -> None:
+        """Send a body in pieces; the base class takes its length from the application's own if that has one."""
+        result, self.result = self.result, pieces
+        try:
+            for piece in pieces:
+                super().write(piece)
+        finally:
+            self.result = result
+            pieces.close()
 
     def finalize_headers(self) -> None:
         """Complete the headers; a switch of protocols has no length (RFC 9110, section 8.6)."""
@@ -263,10 +277,9 @@ class _Continued(io.RawIOBase):
         return size
 
 
-def complete(headers: Headers, answer: Answer) -> Answer:
-    """Return an answer that was put off, with the headers that the application has set meanwhile."""
-    kept = [header for header in headers if header[0].lower() not in ("content-length", "content-type")]
-    return answer._replace(headers=kept + answer.headers)
+def complete(headers: Headers, own: Headers) -> Headers:
+    """Return the headers of an answer that was put off, with those that the application has set meanwhile."""
+    return [header for header in headers if header[0].lower() not in ("content-length", "content-type")] + own
 
 
 def set_no_delay(sock: Any) -> None:

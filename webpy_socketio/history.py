@@ -50,7 +50,7 @@ class History:
     def keep(self, selection: Selection, prepared: Prepared, now: float) -> int:
         """Keep a message that is about to be sent, and stamp it with its place; return its number."""
         self.last_number += 1
-        prepared.stamp(f"{self._epoch}{self.last_number}")
+        prepared.stamp(self.place)
         self._kept.append(Kept(self.last_number, now, selection, prepared))
         self._bytes += prepared.size + OVERHEAD
         self._trim(now)
@@ -61,7 +61,21 @@ class History:
 
         Clients take a text at the end of an event for its offset. One that is none would cost them their place.
         """
-        prepared.stamp(f"{self._epoch}{self.last_number}")
+        prepared.stamp(self.place)
+
+    # See Places.
+
+    @property
+    def place(self) -> str:
+        """That of the last message, as clients are told it."""
+        return f"{self._epoch}{self.last_number}"
+
+    def missed_by(self, namespace: str, channel: str, place: str) -> list[Prepared]:
+        """Return what the followers of a channel were sent after a place."""
+        number = self.number_of(place)
+        if not 0 < number <= self.last_number or number + 1 < self.first_number:
+            raise LookupError(place)
+        return [kept.prepared for kept in self.after(number) if kept.selection.concerns(namespace, channel)]
 
     def number_of(self, offset: Any) -> int:
         """The number of the message that a client names as its last; 0 if it is none of ours."""

@@ -10,7 +10,8 @@ class Counters:
 
     __slots__ = (
         "dropped_publishes", "dropped_volatile", "ended", "expired_acks", "held_seconds", "limited",
-        "not_recovered", "opened", "overflowed", "recovered", "redis_reconnects", "refused", "times_held",
+        "not_recovered", "opened", "overflowed", "publishes", "recovered", "redis_reconnects", "refused",
+        "times_held",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -25,6 +26,8 @@ class Counters:
         #: What clients did not read in time, by the policy that dealt with it: events that were dropped, or superseded
         #: (latest), events whose sender had to wait, and clients that were disconnected.
         self.overflowed: Counter[str] = Counter()
+        #: Requests to publish over HTTP, by what became of them: "sent", "repeated", or the code of an error.
+        self.publishes: Counter[str] = Counter()
         #: Acknowledgements that clients never sent.
         self.expired_acks = 0
         #: Volatile events that were dropped, as their receivers were not ready.

@@ -29,6 +29,7 @@ from .recovery import Recovery
 from .runner import Runner, Scope
 from .services import Services
 from .settings import Settings
+from .sse_peers import SsePeer
 from .tokens import Tokens
 from .web_sessions import WebSessions
 
@@ -101,6 +102,12 @@ class Node:
     def converse_plainly(self, wish: Wish, session: Session, request: dict[str, Any], scope: Scope | None) -> PlainPeer:
         """Make that of a client that does not."""
         return PlainPeer(session, request, scope, self._namespaces, self.services, wish)
+
+    def converse_by_sse(
+        self, wish: Wish, after: str | None, session: Session, request: dict[str, Any], scope: Scope | None
+    ) -> SsePeer:
+        """Make that of one that only reads."""
+        return SsePeer(session, request, scope, self._namespaces, self.services, wish, after)
 
 
 def _recovery(settings: Settings, deadlines: Deadlines) -> Recovery:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qsl
 
 from websockets.extensions import Extension
 
 from .conversation import Conversation
 from .engine.session import Session
-from .environs import VERSION, check_handshake, wants_websocket
+from .environs import VERSION, check_handshake, has_text_path, wants_websocket
 from .errors import RequestRefused
 from .gate import LATER, ROUTINE, Gate, Surround, is_temporary
-from .plain_peers import Wish
+from .plain_peers import Wish, read_wish
 from .reasons import TRANSPORT_ERROR
 from .responses import Answer, Headers
 from .runner import Scope
@@ -93,7 +92,7 @@ class PlainDoor:
             raise RequestRefused(3, text, "426 Upgrade Required")
         if environ.get("HTTP_SEC_WEBSOCKET_VERSION") != VERSION:
             raise RequestRefused(3, f"WebSockets are spoken in version {VERSION} here.", "426 Upgrade Required")
-        if not self._gate.origins.is_legal(environ) or not _is_utf8(environ.get("PATH_INFO", "")):
+        if not self._gate.origins.is_legal(environ) or not has_text_path(environ):
             raise RequestRefused(3, "Bad request")
 
     def _accept(self, connection: Connection, session: Session, extensions: Sequence[Extension]) -> None:
@@ -114,23 +113,7 @@ class PlainDoor:
         return Answer(error.status, headers, body)
 
 
-def read_wish(environ: Mapping[str, Any], channel: str) -> Wish:
-    """Return what a plain client asks for with a channel's name and a query, of which ``token`` lets it follow that."""
-    query: dict[str, Any] = dict(reversed(parse_qsl(environ.get("QUERY_STRING", ""))))
-    token = query.pop("token", None)
-    return Wish(channel, token, query)
-
-
 def choose_protocol(environ: Mapping[str, Any], spoken: tuple[str, ...]) -> str | None:
     """Return the first of the subprotocols that a client offers which is spoken here (RFC 6455, section 4.2.2)."""
     offered = environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL", "").split(",")
     return next((name for name in map(str.strip, offered) if name in spoken), None)
-
-
-def _is_utf8(path: str) -> bool:
-    """Whether a path, which WSGI shows byte by byte (PEP 3333), is text."""
-    try:
-        path.encode("latin-1").decode()
-    except UnicodeError:
-        return False
-    return True

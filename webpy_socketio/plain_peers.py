@@ -6,7 +6,9 @@ the client sends is a message; it cannot name events, nor acknowledge them. A cl
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 from .engine.session import Session
 from .namespaces import SUBSCRIBE, Namespaces
@@ -29,6 +31,13 @@ class Wish(NamedTuple):
     token: str | None
     #: What else it sends to identify itself.
     auth: dict[str, Any]
+
+
+def read_wish(environ: Mapping[str, Any], channel: str) -> Wish:
+    """Return what a plain client asks for with a channel's name and a query, of which ``token`` lets it follow that."""
+    query: dict[str, Any] = dict(reversed(parse_qsl(environ.get("QUERY_STRING", ""))))
+    token = query.pop("token", None)
+    return Wish(channel, token, query)
 
 
 class PlainPeer(SocketOwner):

@@ -16,10 +16,10 @@ from .responses import NO_STORE, Answer, Headers, Later, plain
 from .transports.polling import OK, Polling, PollResult
 from .transports.requests import CLOSE
 from .transports.streams import Connection
+from .uploads import read_upload
 from .wire import jsonp
 from .wire.prepared import Prepared, encode_payload
 
-LONGEST_LENGTH = 15  # digits; more are no length of anything
 BINARY = "application/octet-stream"
 #: What a POST is answered that is beyond a limit; the first of these leaves the session as it is.
 TOO_LARGE, TOO_SLOW = "413 Payload Too Large", "408 Request Timeout"
@@ -100,30 +100,11 @@ class Polls:
         return f"{name}={session.sid}; Path=/; HttpOnly; SameSite={same_site}{secure}"
 
     def _read(self, environ: Mapping[str, Any], polling: Polling) -> bytes:
-        """Read the body of a request. Raises LimitExceeded if it is too large, which its length may tell before it is
-        read, or too slow.
-        """
-        limit = self._settings.max_payload
-        length = environ.get("CONTENT_LENGTH", "")
-        wanted = limit + 1
-        if length.isascii() and length.isdigit():
-            if len(length) > LONGEST_LENGTH or int(length) > limit:
-                raise self._too_large()
-            wanted = int(length)
-        try:
-            body: bytes = environ["wsgi.input"].read(wanted)
-        except TimeoutError as error:
-            raise LimitExceeded("header_timeout", str(error)) from None
-        except OSError:
-            body = b""
-        if length and len(body) < wanted:
+        """Read the body of a request. Raises LimitExceeded if it is too large or too slow."""
+        upload = read_upload(environ, self._settings.max_payload)
+        if not upload.is_whole:
             polling.fail_post()
-        if len(body) > limit:
-            raise self._too_large()
-        return body
-
-    def _too_large(self) -> LimitExceeded:
-        return LimitExceeded("max_payload", f"a POST has at most {self._settings.max_payload:,} bytes")
+        return upload.data
 
     def _packets(
         self, environ: Mapping[str, Any], query: Mapping[str, str], result: PollResult, session: Session

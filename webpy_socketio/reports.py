@@ -5,12 +5,12 @@ Nothing of an application is asked, and no client need have come before.
 
 from __future__ import annotations
 
-import hmac
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from .collector import Collector
+from .environs import bearer_token
 from .extras import import_for
 from .forwarded import PROXY_ADDR
 from .hub import Hub
@@ -78,9 +78,7 @@ class Reports:
 
     def _metrics(self, environ: Mapping[str, Any]) -> Answer:
         if self._token is not None:
-            scheme, _, text = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-            token = text.strip().encode("latin-1", "replace")  # WSGI has decoded it so
-            if scheme.lower() != "bearer" or not hmac.compare_digest(token, self._token):
+            if bearer_token(environ, (self._token,)) is None:
                 return _answer("401 Unauthorized", b"", [("WWW-Authenticate", 'Bearer realm="metrics"')])
         elif not is_from_here(environ):
             return _answer("403 Forbidden", NO_TOKEN, [("Content-Type", "text/plain")])

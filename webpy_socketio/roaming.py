@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from .places import Places
 from .wire.prepared import Prepared
 
 
@@ -48,7 +49,7 @@ class Homecoming(Protocol):
         """
 
 
-class Roaming(Protocol):
+class Roaming(Places, Protocol):
     """Keeps the sockets of one process, for whichever their clients come back to."""
 
     def admit(self, socket: Roamer, doubtful: str | None = None) -> None:

@@ -17,6 +17,7 @@ from .events import Events
 from .logs import MessageLog
 from .metrics import Counters
 from .overflows import Overflows
+from .places import Places
 from .reasons import Reason
 from .recovery import Recovery
 from .roaming import Roaming
@@ -51,3 +52,10 @@ class Services:
     web_sessions: WebSessions
     #: Hears nothing more from a client, and ends its session once it has taken what was sent before.
     expel: Callable[[Session, Reason], None]
+
+    @property
+    def places(self) -> Places | None:
+        """The history of what was sent; None if there is none."""
+        if self.roaming is not None:
+            return self.roaming
+        return None if self.recovery is None else self.recovery.history

@@ -164,6 +164,9 @@ class Settings:
     subscriptions: str = _option(OPEN, one_of((OPEN, CLOSED)))
     #: Secrets that tokens for channels are signed with: the first makes new ones, all of them are good for a check.
     secrets: tuple[str, ...] = _option((), as_secrets, shown=False)
+    #: Who sends one of these as a bearer token may publish over HTTP; several, so that one can take another's place. If
+    #: there are none, nobody may.
+    publish_keys: tuple[str, ...] = _option((), as_secrets, shown=False)
     #: Whether a client whose connection broke may come back to it, with its session id, channels and context, and get
     #: what it missed. Events then carry one more argument, which official clients of before 4.6 show to the page.
     recovery: bool = _option(False, as_switch)

@@ -12,6 +12,7 @@ import web
 from .backplane.contract import Backplane
 from .backplane.memory import MemoryBackplane
 from .descriptors import make_room
+from .door import Door, Others
 from .errors import SettingsError
 from .events import EVENTS
 from .extras import import_for
@@ -22,14 +23,15 @@ from .node import Node
 from .options import PUBSUB, STREAMS
 from .patches import are_sockets_patched, warn_of_early
 from .plain_door import PlainDoor
+from .publishing import Publishing
 from .reports import Reports
 from .runner import Runner
 from .settings import Settings, load_settings
 from .shortcuts import current, set_current
+from .sse_door import SseDoor
 from .transports.clock import Clock
 from .transports.watch import Watch
 from .transports.workers import Workers
-from .wsgi import Door
 
 SETTINGS_MODULE = "settings"
 #: Modules of backplanes, and what they call them, by the setting ``redis_adapter``.
@@ -120,8 +122,12 @@ def open_door(hub: Hub, converse: Converse, node: Node | None = None) -> Door:
     reports = Reports(hub, None if node is None else node.services)
     clock, gate = Clock(hub), Gate(hub)
     clock.start()
-    plain = None if node is None else PlainDoor(gate, node.converse_plainly)
-    return Door(gate, converse, clock, reports, plain)
+    others = None
+    if node is not None:
+        plain = PlainDoor(gate, node.converse_plainly)
+        sse = SseDoor(gate, node.converse_by_sse, node.services.places)
+        others = Others(plain, sse, Publishing(gate, node.services))
+    return Door(gate, converse, clock, reports, others)
 
 
 def _project_settings() -> Mapping[str, Any]:

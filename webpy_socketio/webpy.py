@@ -12,12 +12,12 @@ from typing import Any
 
 import web
 
-from .doors import door_of
+from .door import Door
+from .doors import door_of, others_of
 from .logs import logger
-from .responses import Answer, Later
+from .responses import Answer, LaterStreaming, Streaming
 from .transports.borrowed import find_connection
 from .web_sessions import WEB_SESSION
-from .wsgi import Door
 
 
 class WebContext:
@@ -58,14 +58,7 @@ class SocketIOView:
         environ = web.ctx.env
         door = door_of(environ)
         self._check_resource(door)
-        answer = door.answer(environ, name, _surround)
-        if isinstance(answer, Answer):
-            return _give(answer)
-        connection = find_connection(environ)
-        if connection is None or not connection.defers:
-            return _give_later(answer)
-        connection.later = answer
-        return b""
+        return _give_or_defer(environ, door.answer(environ, name, _surround))
 
     POST = PUT = PATCH = DELETE = HEAD = OPTIONS = GET
 
@@ -87,11 +80,31 @@ class WebSocketView:
     def GET(self, channel: str) -> bytes:
         """Answer a request."""
         environ = web.ctx.env
-        plain = door_of(environ).plain
-        assert plain is not None, "only the door of an engine alone has none, and no page leads to that"
-        return _give(plain.answer(environ, channel, _surround))
+        return _give(others_of(environ).plain.answer(environ, channel, _surround))
 
     POST = PUT = PATCH = DELETE = HEAD = OPTIONS = GET
+
+
+class SseView:
+    """Streams the events of the channel which the rest of the path names. See :func:`make_sse_urls`."""
+
+    def GET(self, channel: str) -> Any:
+        """Answer a request, or let the server do it; as in :class:`SocketIOView`."""
+        environ = web.ctx.env
+        return _give_or_defer(environ, others_of(environ).sse.answer(environ, channel, _surround))
+
+    POST = PUT = PATCH = DELETE = HEAD = OPTIONS = GET
+
+
+class PublishView:
+    """Answers requests to publish. See :func:`make_publish_urls`."""
+
+    def POST(self, channel: str) -> bytes:
+        """Answer a request."""
+        environ = web.ctx.env
+        return _give(others_of(environ).publishing.answer(environ, channel))
+
+    GET = PUT = PATCH = DELETE = HEAD = OPTIONS = POST
 
 
 def _surround(request: dict[str, Any]) -> WebContext:
@@ -114,14 +127,34 @@ def _find_web_session() -> str | None:
     return None
 
 
+def _give_or_defer(environ: dict[str, Any], answer: Answer | LaterStreaming) -> bytes | Iterator[bytes]:
+    """Give an answer that there is; let the server make one that is to come, or web.py if the server cannot."""
+    if isinstance(answer, Answer):
+        return _give(answer)
+    connection = find_connection(environ)
+    if connection is None or not connection.defers:
+        return _give_later(answer)
+    connection.later = answer
+    return b""
+
+
 def _give(answer: Answer) -> bytes:
-    web.ctx.status = answer.status
-    web.ctx.headers.extend(answer.headers)
+    _start(answer)
     return answer.body
 
 
-def _give_later(later: Later) -> Iterator[bytes]:
-    yield _give(later())
+def _give_later(later: LaterStreaming) -> Iterator[bytes]:
+    answer = later()
+    if isinstance(answer, Answer):
+        yield _give(answer)
+    else:
+        _start(answer)
+        yield from answer.pieces
+
+
+def _start(answer: Answer | Streaming) -> None:
+    web.ctx.status = answer.status
+    web.ctx.headers.extend(answer.headers)
 
 
 def make_socketio_urls(resource: str = "socket.io") -> tuple[Any, ...]:
@@ -131,12 +164,29 @@ def make_socketio_urls(resource: str = "socket.io") -> tuple[Any, ...]:
     return (f"/{re.escape(name)}/(.*)", view)
 
 
+def make_publish_urls(prefix: str = "publish") -> tuple[Any, ...]:
+    """Return the URLs to add to an application's, so that programs publish by ``POST /prefix/<channel>``.
+
+    Nobody may until the setting ``publish_keys`` is set.
+    """
+    return (f"/{re.escape(prefix.strip('/'))}/(?s:(.*))", PublishView)
+
+
 def make_websocket_urls(prefix: str = "ws") -> tuple[Any, ...]:
     """Return the URLs to add to an application's, so that ``/prefix/channel`` is a WebSocket that follows a channel."""
-    return (f"/{re.escape(prefix.strip('/'))}/(.*)", WebSocketView)
+    return (f"/{re.escape(prefix.strip('/'))}/(?s:(.*))", WebSocketView)
+
+
+def make_sse_urls(prefix: str = "sse") -> tuple[Any, ...]:
+    """Return the URLs to add to an application's, so that ``/prefix/channel`` streams a channel's events."""
+    return (f"/{re.escape(prefix.strip('/'))}/(?s:(.*))", SseView)
 
 
 #: Add them to the URLs of an application: ``urls += socketio_urls``.
 socketio_urls = make_socketio_urls()
 #: And these for clients that speak no Socket.IO: ``urls += websocket_urls``.
 websocket_urls = make_websocket_urls()
+#: For those that only read, from EventSource or with curl: ``urls += sse_urls``.
+sse_urls = make_sse_urls()
+#: For those that publish over HTTP: ``urls += publish_urls``.
+publish_urls = make_publish_urls()

@@ -42,6 +42,7 @@ def with_bytes(value: dict[str, Any]) -> Any:
 
 urls: tuple[Any, ...] = ("/do", Do)
 urls += socketio_urls
+urls += publish_urls
 app = web.application(urls, globals())
 application = app.wsgifunc()
 

@@ -1,4 +1,4 @@
-"""The programs of docs/engine.rst as they stand there, but for the port, and real clients of each."""
+"""The programs of docs/engine.rst, and the first of docs/wsgi.rst, as they are but for the port, with clients."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from tests.conformance.targets import require_node
 from tests.samples import on_port, python_samples
 from tests.serving import CLIENTS, ROOT, Server, free_port, wait_for
 
-ALONE, BESIDE_WEBPY, WITHOUT_WEBPY = python_samples(ROOT / "docs" / "engine.rst")
+ALONE, BESIDE_WEBPY = python_samples(ROOT / "docs" / "engine.rst")
+WITHOUT_WEBPY, *_ = python_samples(ROOT / "docs" / "wsgi.rst")
 
 
 @contextmanager

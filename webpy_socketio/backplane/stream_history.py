@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ..envelope import Selection
@@ -16,6 +17,8 @@ from .streams_wire import EMIT, event_of, read_entry
 
 #: Entries asked for at once.
 PAGE = 500
+#: Whether an event is meant for a client.
+Includes = Callable[[Selection], bool]
 
 
 class StreamHistory:
@@ -38,26 +41,57 @@ class StreamHistory:
 
     def homecoming(self, session: Message, namespace: str, place: str) -> StreamHomecoming:
         """Return a client that comes back. Raises LookupError if not everything after its place is there."""
+        self.check(place)
+        return StreamHomecoming(self, session, namespace, place)
+
+    def check(self, place: str) -> None:
+        """Raise LookupError if not everything after a place is there."""
         first = self._dial.client.xrange(self._stream, count=1)
         oldest = first[0][0].decode() if first else BEGINNING.decode()
         if _numbers(oldest) > _numbers(place):
             raise LookupError("what it missed is not in the stream any more")
-        return StreamHomecoming(self, session, namespace, place)
 
-    def between(self, place: str, last: str) -> list[tuple[str, dict[bytes, bytes]]]:
+    def after(self, place: str, includes: Includes) -> list[Prepared]:
+        """Return what is meant for one client after a place, up to where this process is, which goes on meanwhile.
+
+        :param includes: whether it is among those that an event is for.
+
+        Raises LookupError.
+        """
+        try:
+            return self._read(place, includes)
+        except TROUBLE as error:
+            raise LookupError(str(error)) from None
+
+    def _read(self, read_up_to: str, includes: Includes) -> list[Prepared]:
+        missed: list[Prepared] = []
+        size = 0
+        while _numbers(read_up_to) < _numbers(last := self.place):
+            page = self._between(read_up_to, last)
+            for entry_id, fields in page:
+                prepared = self._prepare(entry_id, fields, includes)
+                if prepared is not None:
+                    missed.append(prepared)
+                    size += prepared.size
+            if not self._fits(len(missed), size):
+                raise LookupError("it missed more than may wait for a client")
+            read_up_to = page[-1][0] if len(page) >= PAGE else last
+        return missed
+
+    def _between(self, place: str, last: str) -> list[tuple[str, dict[bytes, bytes]]]:
         """Entries after a place up to another, a page of them at the most."""
         milliseconds, number = _numbers(place)
         found = self._dial.client.xrange(self._stream, f"{milliseconds}-{number + 1}", last, count=PAGE)
         return [(entry_id.decode(), fields) for entry_id, fields in found]
 
-    def prepare(self, entry_id: str, fields: dict[bytes, bytes], meant: Meant) -> Prepared | None:
+    def _prepare(self, entry_id: str, fields: dict[bytes, bytes], includes: Includes) -> Prepared | None:
         """Return an entry as the client gets it; None if it is not for it, or could have been lost anyway."""
         try:
             entry = read_entry(fields)
             if entry is None or entry.type != EMIT or "requestId" in entry.data:
                 return None
             envelope = event_of(entry)
-            if envelope.volatile or not meant.includes(envelope.selection):
+            if envelope.volatile or not includes(envelope.selection):
                 return None
             namespace, most = envelope.selection.namespace, self._settings.max_attachments
             prepared = Prepared(*encode_event(namespace, envelope.data, None, most))
@@ -66,7 +100,7 @@ class StreamHistory:
         prepared.stamp(entry_id)
         return prepared
 
-    def fits(self, packets: int, size: int) -> bool:
+    def _fits(self, packets: int, size: int) -> bool:
         """Whether so much can be queued for a client; in part, it is of no use."""
         return packets < self._settings.max_outbox_packets and size < self._settings.max_outbox_bytes
 
@@ -90,7 +124,7 @@ class StreamHomecoming:
 
     def __init__(self, history: StreamHistory, session: Message, namespace: str, place: str) -> None:
         self._history = history
-        self.place = self._read_up_to = place
+        self.place = place
         self.pid: str = session["pid"]
         self.sid: str = session["sid"]
         self.channels: list[str] = session["rooms"]
@@ -100,25 +134,7 @@ class StreamHomecoming:
 
     def missed(self) -> list[Prepared]:
         """Read up to where this process is, which goes on meanwhile. Raises LookupError."""
-        try:
-            return self._read()
-        except TROUBLE as error:
-            raise LookupError(str(error)) from None
-
-    def _read(self) -> list[Prepared]:
-        missed: list[Prepared] = []
-        size = 0
-        while _numbers(self._read_up_to) < _numbers(last := self._history.place):
-            page = self._history.between(self._read_up_to, last)
-            for entry_id, fields in page:
-                prepared = self._history.prepare(entry_id, fields, self._meant)
-                if prepared is not None:
-                    missed.append(prepared)
-                    size += prepared.size
-            if not self._history.fits(len(missed), size):
-                raise LookupError("it missed more than may wait for a client")
-            self._read_up_to = page[-1][0] if len(page) >= PAGE else last
-        return missed
+        return self._history.after(self.place, self._meant.includes)
 
 
 def _numbers(place: str) -> tuple[int, int]:

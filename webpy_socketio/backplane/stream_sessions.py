@@ -15,6 +15,7 @@ from ..errors import PacketError
 from ..metrics import Counters
 from ..roaming import Roamer
 from ..runner import Runner, Waiter
+from ..wire.prepared import Prepared
 from .inquiries import new_id
 from .redis_bus import Bus
 from .redis_dial import TROUBLE, Dial
@@ -125,6 +126,23 @@ class StreamSessions:
         except (*TROUBLE, PacketError, LookupError) as error:
             self._bus.complain(f"a client cannot go on where it was: {error}")
             return None
+
+    # See Places.
+
+    @property
+    def place(self) -> str:
+        """Where this process is in the stream."""
+        return self._history.place
+
+    def missed_by(self, namespace: str, channel: str, place: str) -> list[Prepared]:
+        """Return what the followers of a channel were sent after a place, by whichever process."""
+        if PLACE.fullmatch(place) is None:
+            raise LookupError(place)
+        try:
+            self._history.check(place)
+        except TROUBLE as error:
+            raise LookupError(str(error)) from None
+        return self._history.after(place, lambda selection: selection.concerns(namespace, channel))
 
     # Taking.
 

@@ -65,6 +65,15 @@ class Connection:
         watcher.start(look)
         return stop
 
+    def limit_silence(self, seconds: float) -> None:
+        """Count the client as gone if its system does not confirm for so many seconds what it was sent.
+
+        Else it would be a quarter of an hour (tcp(7)) if its network vanishes while a response that lasts is sent.
+        """
+        if self._raw.family != getattr(_socket, "AF_UNIX", None) and hasattr(_socket, "TCP_USER_TIMEOUT"):
+            with contextlib.suppress(OSError):
+                self._raw.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_USER_TIMEOUT, round(seconds * 1000))
+
     def abort(self) -> None:
         """Break the connection off, whatever is being read or written."""
         with contextlib.suppress(OSError):

@@ -10,7 +10,7 @@ from typing import Any, Protocol, cast
 from urllib.parse import parse_qsl
 
 from ..identifiers import new_id
-from . import engine_v2, engine_v3, engine_v4, plain
+from . import engine_v2, engine_v3, engine_v4, plain, sse
 from .deflate import DeflateCodec
 from .packets import EnginePacket, EngineType, SocketPacket, SocketType
 
@@ -114,6 +114,8 @@ V3_EARLY_BASE64 = replace(V3_EARLY, base64_only=True)
 V2_BASE64 = replace(V2, base64_only=True)
 #: Of clients that speak no Socket.IO, on a WebSocket of their own: they are never on long-polling.
 PLAIN = Dialect("plain", "", cast(EngineCodec, plain), plain_text=False, acknowledges=False)
+#: Of those of them that only read, from a stream of server-sent events.
+SSE = replace(PLAIN, codec=cast(EngineCodec, sse))
 
 
 @functools.cache

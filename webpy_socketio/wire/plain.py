@@ -38,6 +38,13 @@ class PlainMessage(NamedTuple):
     data: bytes
 
 
+class PlainEvent(NamedTuple):
+    """One event, in JSON: its name, and its arguments with commas between them."""
+
+    name: bytes
+    arguments: bytes
+
+
 def read_packet(text: bytes | None, attachments: Sequence[bytes]) -> Iterator[PlainMessage]:
     """Return what a Socket.IO packet, as it was encoded here, is for a plain client: one message, or none.
 
@@ -46,23 +53,30 @@ def read_packet(text: bytes | None, attachments: Sequence[bytes]) -> Iterator[Pl
     if text is None:
         yield from (PlainMessage(False, data) for data in attachments)
         return
+    event = read_event(text)
+    if event is None:
+        return
+    lone = lone_argument(event, attachments)
+    if lone is not None:
+        yield lone
+        return
+    yield PlainMessage(True, b'{"event":%b,"data":[%b]}' % (event.name, with_base64(event.arguments, attachments)))
+
+
+def read_event(text: bytes) -> PlainEvent | None:
+    """Return what a Socket.IO packet, as it was encoded here, says if it is an event; else None."""
     head = EVENT.match(text)
     name = None if head is None else NAME.match(text, head.end())
     if name is None:
-        return
-    arguments = text[name.end() + 1 : -1]
-    if name[0] == MESSAGE_NAME:
-        lone = _lone_argument(arguments, attachments)
-        if lone is not None:
-            yield lone
-            return
-    if attachments:
-        arguments = _with_base64(arguments, attachments)
-    yield PlainMessage(True, b'{"event":%b,"data":[%b]}' % (name[0], arguments))
+        return None
+    return PlainEvent(name[0], text[name.end() + 1 : -1])
 
 
-def _lone_argument(arguments: bytes, attachments: Sequence[bytes]) -> PlainMessage | None:
-    """The one argument of a message; None if there are more of them, or none."""
+def lone_argument(event: PlainEvent, attachments: Sequence[bytes]) -> PlainMessage | None:
+    """The one argument of a message; None if there are more of them, or none, or if it is another event."""
+    name, arguments = event
+    if name != MESSAGE_NAME:
+        return None
     if attachments and PLACEHOLDER.fullmatch(arguments):
         return PlainMessage(False, attachments[0])
     values = decode_value(f"[{arguments.decode()}]", len(arguments) + 2)  # what was encoded is not too deep
@@ -71,10 +85,13 @@ def _lone_argument(arguments: bytes, attachments: Sequence[bytes]) -> PlainMessa
     value = values[0]
     if isinstance(value, str):
         return PlainMessage(True, SURROGATES.sub(REPLACEMENT, value).encode())
-    return PlainMessage(True, _with_base64(arguments, attachments) if attachments else arguments)
+    return PlainMessage(True, with_base64(arguments, attachments))
 
 
-def _with_base64(json: bytes, attachments: Sequence[bytes]) -> bytes:
+def with_base64(json: bytes, attachments: Sequence[bytes]) -> bytes:
+    """Return JSON with bytes where they belong, as base64."""
+    if not attachments:
+        return json
     return PLACEHOLDER.sub(lambda match: b'"%b"' % base64.b64encode(attachments[int(match[1])]), json)
 
 

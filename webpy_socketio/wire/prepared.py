@@ -56,8 +56,15 @@ class Prepared:
         """Whether it was given a place in the history."""
         return self._stamped is not None
 
+    @property
+    def offset(self) -> bytes:
+        """That place, as clients are told it; nothing if it has none."""
+        if self._stamped is None or self.text is None:
+            return b""
+        return self._stamped[len(self.text) + 1 : -2]  # see stamp
+
     def frames(self, dialect: Dialect) -> bytes:
-        """The packet as WebSocket frames."""
+        """The packet as WebSocket frames, or what else is sent as it is."""
         if self.last_dialect is dialect:
             return self.last_frames
         if self.last_dialect is not None:

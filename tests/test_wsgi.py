@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,13 +20,15 @@ from tests.conformance.wire import (
     request,
     websocket_query,
 )
-from tests.serving import ServerHere
+from tests.serving import ServerHere, wait_for
+from tests.sse import StreamClient
 from webpy_socketio import SettingsError, SocketIOServer, doors, on_connect, on_event, server
 from webpy_socketio.shortcuts import current
 from webpy_socketio.startup import Running
-from webpy_socketio.wsgi_app import SocketIOApp
+from webpy_socketio.wsgi import SocketIOApp
 
 NAMESPACE = "/plain-wsgi"
+KEY = "a key of some length"
 
 
 @on_connect(namespace=NAMESPACE)
@@ -147,4 +150,71 @@ def test_under_another_server_there_is_long_polling(serve: Callable[..., ServerH
     node = current()
     assert node is not None
     # Nobody does this for a door of the whole process, which lives as long as that.
+    here.do(lambda: Running(node, door).stop(0))
+
+
+def everything() -> SocketIOApp:
+    """Every way in."""
+    return SocketIOApp(page, websocket="ws", sse="/live/", publish="publish")
+
+
+def publish(here: ServerHere, channel: str, body: str, key: str = KEY) -> tuple[int, Any]:
+    """Publish by HTTP; return the status and the answer."""
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "text/plain"}
+    answer = Exchange(here).start("POST", f"/publish/{channel}", headers, body).answer()
+    return answer.status, json.loads(answer.body)
+
+
+def test_each_way_in_is_where_it_was_put(serve: Callable[..., ServerHere]) -> None:
+    here = serve(everything(), publish_keys=KEY)
+    stream = StreamClient(here.port, "/live/a%20room/%C3%BC")
+    assert publish(here, "a%20room/%C3%BC", "hello") == (200, {"reached": 1})
+    assert stream.next().data == "hello"
+    assert publish(here, "a%20room/%C3%BC", "hello", "another key of some length")[0] == 401
+    assert publish(here, "%ff", "hello")[0] == 400
+    stream.close()
+    for path in ("/", "/live", "/sse/room", "/publish", "/publisher/room"):
+        assert Exchange(here).start("GET", path, {}).answer().text == f"GET {path}"
+    assert Exchange(here).start("GET", "/ws/room", {}).answer().status == 426
+    assert Exchange(here).start("GET", "/publish/room", {}).answer().status == 405
+
+
+def test_a_stopping_server_begins_no_stream(serve: Callable[..., ServerHere]) -> None:
+    here = serve(everything())
+    here.do(lambda: setattr(here.served.door.hub, "draining", True))
+    refusal = StreamClient(here.port, "/live/room").refusal
+    assert refusal is not None
+    assert (refusal.status, refusal.headers["Retry-After"]) == (503, "1")
+    assert json.loads(refusal.body)["error"]["code"] == "unavailable"
+
+
+def test_what_is_not_asked_for_is_not_there(serve: Callable[..., ServerHere]) -> None:
+    here = serve(SocketIOApp(page), publish_keys=KEY)
+    for path in ("/ws/room", "/sse/room", "/publish/room"):
+        assert Exchange(here).start("POST", path, {}).answer().text == f"POST {path}"
+
+
+@pytest.mark.parametrize(
+    "paths", [{"sse": "socket.io"}, {"sse": "a", "publish": "/a/"}, {"sse": "a/b", "websocket": "a"}, {"publish": ""}]
+)
+def test_paths_that_are_not_apart_are_told(paths: dict[str, str]) -> None:
+    with pytest.raises(SettingsError):
+        SocketIOApp(page, **paths)
+
+
+def test_under_another_server_streams_and_publishing_work_too(
+    serve: Callable[..., ServerHere], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOCKETIO_PUBLISH_KEYS", KEY)
+    monkeypatch.setenv("SOCKETIO_PING_INTERVAL", "0.2")
+    here = serve(everything(), WSGIServer)
+    streams = [StreamClient(here.port, "/live/room") for _ in range(2)]
+    assert publish(here, "room", "hello") == (200, {"reached": 2})
+    assert [stream.next().data for stream in streams] == ["hello"] * 2
+    streams[0].close()
+    wait_for(lambda: publish(here, "room", "hello")[1] == {"reached": 1})  # the heartbeat finds nobody there
+    streams[1].close()
+    door, node = doors._default, current()
+    assert door is not None
+    assert node is not None
     here.do(lambda: Running(node, door).stop(0))
