@@ -78,7 +78,7 @@ def test_every_kind_of_broadcast(cluster: Cluster, clients: dict[str, Client], s
         "two": [*everybody, ["once"], ["but id"], ["id"], *last],
         "node": [*everybody, ["two"], ["once"], ["but"], ["but all"], *last],
     }
-    expected[sender] += [["local"]]
+    got[sender].remove(["local"])  # Node does not wait with that until what goes through the stream is back
     assert got == expected
 
 
