@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from .addressees import Addressee
+from .errors import EventError
 from .history import Kept
 from .identifiers import new_id
 from .owners import Owner
@@ -72,6 +73,29 @@ class Receiver(Addressee):
     def forgotten_number(self) -> int:
         """Up to this number of History, it may be unknown which messages were for this socket."""
         return self._subscriptions.forgotten_number
+
+    @property
+    def user(self) -> Hashable:
+        """Who the client is: what you set it to, or whom its first token for a channel was for; else None.
+
+        Raises EventError for what cannot be told apart from others (no hash), and, if the socket is subscribed to a
+        channel with presence, for what is neither text nor an integer.
+        """
+        return self._user
+
+    @user.setter
+    def user(self, user: Hashable) -> None:
+        """Say who the client is."""
+        try:
+            hash(user)
+        except TypeError:
+            raise EventError(f"socket.user cannot be {user!r}: give something hashable, like the user's id") from None
+        attendance = self._services.attendance
+        if attendance.rules:
+            attendance.check(self._subscriptions, user)
+        before, self._user = self._user, user
+        if attendance.places:
+            attendance.rename(self.namespace, self.channels, (before, user), self.sid)
 
     # For handlers.
 
@@ -189,7 +213,7 @@ class Receiver(Addressee):
             services.counters.not_recovered += 1
             return
         self._homecoming = home
-        self.sid, self.context, self.recovered = home.sid, home.context, True
+        self.sid, self.context, self.recovered, self._user = home.sid, home.context, True, home.user
         for channel in home.channels:
             self._subscriptions.add(channel, 0)
 

@@ -8,7 +8,7 @@ was with before has the end of the connection to tell.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, Protocol
 
 from .places import Places
@@ -27,6 +27,10 @@ class Roamer(Protocol):
     def channels(self) -> list[str]:
         """The channels that it follows."""
 
+    @property
+    def user(self) -> Hashable:
+        """Who its client is."""
+
     def give_up(self) -> None:
         """Its client is elsewhere: it is the end."""
 
@@ -40,6 +44,8 @@ class Homecoming(Protocol):
     place: str
     channels: Sequence[str]
     context: dict[str, Any]
+    #: Who the client is, if that is a text or a number.
+    user: str | int | None
 
     def missed(self) -> list[Prepared]:
         """Return what it has not received, oldest first. May wait; when it returns, nothing else is missing: what comes

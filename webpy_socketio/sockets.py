@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from .acks import AckListener, answer_value
@@ -47,29 +47,6 @@ class Socket(Receiver):
         self._web_session = web_session_id
         if not self._is_over:
             web_sessions.add(web_session_id, self)
-
-    @property
-    def user(self) -> Hashable:
-        """Who the client is: what you set it to, or whom its first token for a channel was for; else None.
-
-        Raises EventError for what cannot be told apart from others (no hash), and, if the socket is subscribed to a
-        channel with presence, for what is neither text nor an integer.
-        """
-        return self._user
-
-    @user.setter
-    def user(self, user: Hashable) -> None:
-        """Say who the client is."""
-        try:
-            hash(user)
-        except TypeError:
-            raise EventError(f"socket.user cannot be {user!r}: give something hashable, like the user's id") from None
-        attendance = self._services.attendance
-        if attendance.rules:
-            attendance.check(self._subscriptions, user)
-        before, self._user = self._user, user
-        if attendance.places:
-            attendance.rename(self.namespace, self.channels, (before, user), self.sid)
 
     # To this client.
 

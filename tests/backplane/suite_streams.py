@@ -374,6 +374,192 @@ def test_volatile_and_local_events_have_a_place_too() -> None:
     process.backplane.stop(1)
 
 
+# What clients come back to.
+
+
+class Roamer:
+    """Stands for a socket."""
+
+    def __init__(self, process: Process, pid: str | None = "a" * 20, *channels: str, namespace: str = "/") -> None:
+        self.pid = pid
+        self.sid = "-_the socket's id"
+        self.namespace = namespace
+        self.context: dict[str, Any] = {"name": "Ada", "own": object()}
+        self.channels = list(channels)
+        self.user = 7
+        self.given_up = 0
+        process.backplane.roaming.admit(self)
+
+    def give_up(self) -> None:
+        self.given_up += 1
+
+
+@pytest.fixture
+def two(connection: Any) -> Iterator[tuple[Process, Process]]:
+    """Two processes whose clients may go from one to the other, and nothing left of others."""
+    connection.flushall()
+    processes = Process(recovery=True, recovery_window=30), Process(recovery=True, recovery_window=30)
+    yield processes
+    for process in processes:
+        process.backplane.stop(1)
+
+
+def kept(connection: Any, pid: str = "a" * 20) -> dict[str, Any] | None:
+    """What Redis has of a session."""
+    data = connection.get(f"sio:session:{pid}")
+    return None if data is None else dict(msgpack.unpackb(base64.b64decode(data)))
+
+
+def test_a_session_is_kept_as_node_does_and_renewed(two: tuple[Process, Process], connection: Any) -> None:
+    here, _ = two
+    roamer = Roamer(here, "a" * 20, "one")
+    session = wait_for(lambda: kept(connection))
+    assert {name: session[name] for name in ("sid", "pid", "rooms", "data")} == {
+        "sid": roamer.sid,
+        "pid": roamer.pid,
+        "rooms": [roamer.sid, "one"],
+        "data": {"name": "Ada"},
+    }
+    assert 0 < connection.ttl("sio:session:" + "a" * 20) <= 30
+    roamer.channels.append("two")
+    here.backplane.roaming.changed(roamer)
+    wait_for(lambda: kept(connection)["rooms"] == [roamer.sid, "one", "two"])
+    here.backplane.roaming.leave(roamer, may_return=False)
+    wait_for(lambda: kept(connection) is None)
+    here.backplane.roaming.leave(roamer, may_return=True)  # it has left
+    assert here.backplane.roaming.is_done
+
+
+def test_sessions_are_renewed(connection: Any) -> None:
+    connection.flushall()
+    process = Process(recovery=True, recovery_window=0.6)
+    roamer = Roamer(process)
+    wait_for(lambda: kept(connection))
+    roamer.context["name"] = "Grace"
+    wait_for(lambda: kept(connection)["data"] == {"name": "Grace"})
+    connection.flushall()  # as if Node had taken it: then it is not written again
+    process.backplane._runner.waiter().wait(0.5)
+    assert kept(connection) is None
+    process.backplane.stop(1)
+
+
+def test_who_lost_the_connection_comes_back_elsewhere(two: tuple[Process, Process]) -> None:
+    here, there = two
+    roamer = Roamer(here, "a" * 20, "one")
+    here.backplane.publish(message("before"))
+    offset = here.backplane._reader.last_id.decode()
+    here.backplane.roaming.leave(roamer, may_return=True)
+    for envelope in (
+        message("to one", "one"),
+        message("to two", "two"),
+        message("to it", roamer.sid),
+        message("but it", excluded=(roamer.sid,)),
+        message("other namespace", namespace="/chat"),
+        message("volatile")._replace(volatile=True),
+        message(b"\x01"),
+    ):
+        here.backplane.publish(envelope)
+    wait_for(lambda: here.backplane.roaming.is_done)
+    home = there.backplane.roaming.claim("a" * 20, offset, "/")
+    assert (home.sid, home.channels, home.context, home.user) == (roamer.sid, ["one"], {"name": "Ada"}, 7)
+    missed = home.missed()
+    assert [prepared.text for prepared in missed[:2]] == [b'2["message","to one"]', b'2["message","to it"]']
+    assert [prepared.attachments for prepared in missed] == [(), (), [b"\x01"]]
+    assert all(prepared.has_offset for prepared in missed)
+    assert roamer.given_up == 0
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_connection_that_looks_alive_is_taken_over(two: tuple[Process, Process], elsewhere: bool) -> None:
+    here, there = two
+    roamer = Roamer(here)
+    wait_for(lambda: here.backplane.roaming.is_done)
+    roamer.context["name"] = "newest"
+    home = (there if elsewhere else here).backplane.roaming.claim("a" * 20, None, "/")
+    assert home.context == {"name": "newest"}
+    wait_for(lambda: roamer.given_up == 1)
+
+
+def test_who_was_with_a_dead_process_is_not_waited_for_long(two: tuple[Process, Process], connection: Any) -> None:
+    here, there = two
+    roamer = Roamer(here, "a" * 20, "one")
+    wait_for(lambda: here.backplane.roaming.is_done)
+    here.backplane.roaming.hand_over = lambda request: None  # type: ignore[method-assign]
+    home = there.backplane.roaming.claim("a" * 20, None, "/")
+    assert (home.sid, home.channels) == (roamer.sid, ["one"])
+    assert home.missed() == []
+
+
+def test_what_cannot_be_come_back_to(two: tuple[Process, Process], connection: Any) -> None:
+    here, there = two
+    claim = there.backplane.roaming.claim
+    Roamer(here)
+    wait_for(lambda: here.backplane.roaming.is_done)
+    assert claim("b" * 20, None, "/") is None
+    assert claim("too short", None, "/") is None
+    assert claim("a" * 20, None, "/chat") is None
+    connection.set("sio:session:" + "c" * 20, "garbage")
+    connection.set("sio:session:" + "d" * 20, base64.b64encode(msgpack.packb([])))
+    connection.set("sio:session:" + "e" * 20, base64.b64encode(msgpack.packb({"sid": "x", "rooms": ["x"]})))
+    for letter in "cde":
+        assert claim(letter * 20, None, "/") is None
+    assert claim("e" * 20, "1-x", "/") is None
+    assert claim("e" * 20, {"a": 1}, "/") is None
+    connection.xadd("socket.io", {"nsp": "/", "type": "3", "uid": "u", "data": DATA})
+    assert claim("e" * 20, "1-1", "/") is None  # the stream begins later
+
+
+def test_who_missed_too_much_begins_anew(connection: Any) -> None:
+    connection.flushall()
+    process = Process(recovery=True, max_outbox_packets=10)
+    process.backplane.publish(message("first"))
+    offset = process.backplane._reader.last_id.decode()
+    roamer = Roamer(process)
+    process.backplane.roaming.leave(roamer, may_return=True)
+    for number in range(20):
+        process.backplane.publish(message(str(number)))
+    home = process.backplane.roaming.claim("a" * 20, offset, "/")
+    with pytest.raises(LookupError):
+        home.missed()
+    process.backplane.stop(1)
+
+
+def test_who_may_have_got_a_part_begins_anew_from_the_same_place(two: tuple[Process, Process]) -> None:
+    here, there = two
+    here.backplane.publish(message("first"))
+    offset = here.backplane._reader.last_id.decode()
+    roamer = Roamer(here)
+    here.backplane.roaming.leave(roamer, may_return=True)
+    here.backplane.publish(message("second"))
+    home = here.backplane.roaming.claim("a" * 20, offset, "/")
+    assert len(home.missed()) == 1
+    here.backplane.roaming.admit(roamer, home.place)
+    here.backplane.roaming.leave(roamer, may_return=True)
+    wait_for(lambda: here.backplane.roaming.is_done)
+    assert there.backplane.roaming.claim("a" * 20, offset, "/") is None
+    assert there.backplane.roaming.claim("a" * 20, here.backplane._reader.last_id.decode(), "/").missed() == []
+
+
+def test_requests_to_hand_over_that_cannot_be(two: tuple[Process, Process]) -> None:
+    here, _ = two
+    roamer = Roamer(here)
+    for request in (b"", b"\xff", b"a" * 20, b"a" * 20 + b" socket.io", b"b" * 20 + b" sio:handed-over:x"):
+        here.backplane.roaming.hand_over(request)
+    assert roamer.given_up == 0
+
+
+def test_sessions_survive_a_redis_that_forgot_them(two: tuple[Process, Process], connection: Any) -> None:
+    here, _ = two
+    Roamer(here)
+    wait_for(lambda: kept(connection))
+    connection.flushall()
+    for client in connection.client_list():
+        if client["id"] != connection.client_id():
+            connection.client_kill_filter(_id=client["id"])
+    Roamer(here, "b" * 20)
+    wait_for(lambda: kept(connection) and kept(connection, "b" * 20), 10)
+
+
 def test_a_complaint_is_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
     process = Process(recovery=True)
     process.events.channel_overflow("^bad", "latest", key=lambda *args: 1 // 0)

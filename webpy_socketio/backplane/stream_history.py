@@ -130,6 +130,8 @@ class StreamHomecoming:
         self.channels: list[str] = session["rooms"]
         data: Any = session.get("data")
         self.context: dict[str, Any] = data if isinstance(data, dict) else {}
+        user = session.get("user")
+        self.user: str | int | None = user if isinstance(user, (str, int)) else None
         self._meant = Meant(namespace, {self.sid, *self.channels})
 
     def missed(self) -> list[Prepared]:

@@ -194,11 +194,17 @@ class StreamSessions:
         known = describe_socket(socket.sid, socket.channels, socket.context, {})
         session = {"sid": socket.sid, "pid": socket.pid, "rooms": known["rooms"], "data": known["data"]}
         offset, doubtful = self._begun[socket.pid]
-        session |= {"nsp": socket.namespace, "offset": offset, "doubtful": doubtful, "live": is_live}
+        user = socket.user if isinstance(socket.user, (str, int)) else None
+        session |= {"nsp": socket.namespace, "offset": offset, "doubtful": doubtful, "live": is_live, "user": user}
         return base64.b64encode(pack(session))
 
     def _note(self, pid: str, is_new: bool) -> None:
         self._changed[pid] = self._changed.get(pid, False) or is_new
+        self._wake()
+
+    def write_all(self) -> None:
+        """Write everything as if for the first time: Redis may have forgotten it."""
+        self._changed = dict.fromkeys(self._sockets, True)
         self._wake()
 
     def _wake(self) -> None:
@@ -212,7 +218,7 @@ class StreamSessions:
 
     def run(self, connected: Callable[[], None]) -> None:
         """Write what changes, and renew what does not, until that fails. Raises what TROUBLE has."""
-        self._changed = dict.fromkeys(self._sockets, True)  # Redis may have forgotten everything
+        self.write_all()
         renewal = self._runner.now() + self._window / RENEWALS
         connected()
         while True:

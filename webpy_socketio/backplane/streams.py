@@ -6,6 +6,7 @@ whose connection broke can go on at any process.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ..delivery import Delivery
@@ -49,7 +50,7 @@ class StreamsBackplane(ClusterBackplane):
     def start(self, delivery: Delivery) -> None:
         """Become a member of the cluster."""
         super().start(delivery)
-        self._bus.keep_up("read", self._reader.run)
+        self._bus.keep_up("read", self._follow)
         if self._settings.recovery:
             self._handovers = b"%s-handovers#" % self._stream
             history = StreamHistory(self._dial, self._stream, self._reader, self._settings)
@@ -113,6 +114,16 @@ class StreamsBackplane(ClusterBackplane):
         return len(self._delivery.members(envelope.selection))
 
     # What others say.
+
+    def _follow(self, connected: Callable[[], None]) -> None:
+        """Read the stream until the connection breaks; behind each new one, there may be a Redis that forgot all."""
+
+        def begin() -> None:
+            connected()
+            if self.roaming is not None:
+                self.roaming.write_all()
+
+        self._reader.run(begin)
 
     def _read(self, entry_id: bytes, fields: dict[bytes, bytes]) -> None:
         """Deal with an entry. Whatever it is, the next one is to be read."""
