@@ -509,6 +509,30 @@ def test_what_cannot_be_come_back_to(two: tuple[Process, Process], connection: A
     assert claim("e" * 20, "1-1", "/") is None  # the stream begins later
 
 
+def test_who_had_nothing_yet_comes_back_too(two: tuple[Process, Process], connection: Any) -> None:
+    here, there = two
+    roamer = Roamer(here, "a" * 20, "one")
+    here.backplane.roaming.leave(roamer, may_return=True)
+    here.backplane.publish(message("the first ever", "one"))
+    wait_for(lambda: here.backplane.roaming.is_done)
+    home = there.backplane.roaming.claim("a" * 20, None, "/")
+    assert [prepared.text for prepared in home.missed()] == [b'2["message","the first ever"]']
+
+
+def test_what_had_to_go_while_it_was_decided_is_noticed(two: tuple[Process, Process], connection: Any) -> None:
+    here, there = two
+    here.backplane.publish(message("first"))
+    roamer = Roamer(here)
+    here.backplane.roaming.leave(roamer, may_return=True)
+    wait_for(lambda: here.backplane.roaming.is_done)
+    home = there.backplane.roaming.claim("a" * 20, None, "/")
+    here.backplane.publish(message("second"))
+    here.backplane.publish(message("third"))
+    connection.xtrim("socket.io", maxlen=1, approximate=False)
+    with pytest.raises(LookupError):
+        home.missed()
+
+
 def test_who_missed_too_much_begins_anew(connection: Any) -> None:
     connection.flushall()
     process = Process(recovery=True, max_outbox_packets=10)

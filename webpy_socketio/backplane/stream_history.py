@@ -59,7 +59,9 @@ class StreamHistory:
         Raises LookupError.
         """
         try:
-            return self._read(place, includes)
+            missed = self._read(place, includes)
+            self.check(place)  # the oldest of them may have gone meanwhile
+            return missed
         except TROUBLE as error:
             raise LookupError(str(error)) from None
 

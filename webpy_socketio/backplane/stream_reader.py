@@ -15,6 +15,8 @@ from .redis_dial import Connection, Dial
 MANY = b"100"
 #: Before the first entry that there ever is.
 BEGINNING = b"0-0"
+#: An entry for nobody: it has no namespace.
+FIRST = (b"begins", b"1")
 
 #: Called with the id of an entry and its fields.
 ReadEntry = Callable[[bytes, "dict[bytes, bytes]"], None]
@@ -61,7 +63,11 @@ class StreamReader:
     def _end(self, connection: Connection) -> bytes:
         connection.send_command(b"XREVRANGE", self._stream, b"+", b"-", b"COUNT", b"1")
         entries = connection.read_response(disable_decoding=True)
-        return bytes(entries[0][0]) if entries else BEGINNING
+        if entries:
+            return bytes(entries[0][0])
+        # Of a stream with nothing in it nobody could say later whether something was there and had to go.
+        connection.send_command(b"XADD", self._stream, b"*", *FIRST)
+        return bytes(connection.read_response(disable_decoding=True))
 
     def _next(self, connection: Connection, after: bytes) -> list[Any]:
         """Wait for the next entries; none after some time without any."""
