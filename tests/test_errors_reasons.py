@@ -59,6 +59,7 @@ def test_client_errors_are_apart() -> None:
     theirs = {kind.__name__ for kind in ERRORS if issubclass(kind, ClientError)}
     assert theirs == {
         "ClientError",
+        "HttpRefused",
         "LimitExceeded",
         "PacketError",
         "RequestRefused",
