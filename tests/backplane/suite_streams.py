@@ -16,14 +16,13 @@ import msgpack
 import pytest
 import redis
 
+from tests.backplane.cluster_contract import ClusterContract, Process
 from tests.backplane.contract import BackplaneContract, as_text, message
 from tests.fakes import FakeMember, make_delivery
 from tests.serving import wait_for
-from webpy_socketio.acks import AckDesk, Ballot
 from webpy_socketio.backplane.contract import Backplane
 from webpy_socketio.backplane.streams import StreamsBackplane
 from webpy_socketio.delivery import Delivery
-from webpy_socketio.engine.deadlines import Deadlines
 from webpy_socketio.envelope import Envelope, Selection
 from webpy_socketio.errors import AckTimeout, UnsendableValue
 from webpy_socketio.events import Events
@@ -76,27 +75,22 @@ class TestOrderedStreamsBackplane(TestStreamsBackplane):
         assert member.texts == [as_text("first"), as_text("second"), as_text("last")]
 
 
-class Process:
-    """One process of a cluster: what it has, and what its handlers saw."""
+class TestStreamsCluster(ClusterContract):
+    """The suite of what holds between processes."""
 
-    def __init__(self, **options: Any) -> None:
-        self.events = Events()
-        self.counters = Counters()
-        self.desk = AckDesk(Deadlines(), self.counters)
-        self.delivery = make_delivery(desk=self.desk, counters=self.counters, events=self.events)
-        self.backplane = make(self.events, **options)
-        self.backplane.start(self.delivery)
-        wait_for(lambda: self.backplane.is_ready)
+    make = staticmethod(make)
 
-    def member(self, sid: str, *channels: str, **options: Any) -> FakeMember:
-        """Somebody who is connected to it."""
-        return FakeMember(self.delivery, sid, *channels, **options)
+
+class TestOrderedStreamsCluster(TestStreamsCluster):
+    """The same, with recovery."""
+
+    options = {"recovery": True}
 
 
 @pytest.fixture(params=[False, True], ids=["plain", "recovery"])
 def pair(request: pytest.FixtureRequest) -> Iterator[tuple[Process, Process]]:
     """Two processes, without recovery and with it."""
-    processes = Process(recovery=request.param), Process(recovery=request.param)
+    processes = Process(make, recovery=request.param), Process(make, recovery=request.param)
     yield processes
     for process in processes:
         process.backplane.stop(1)
@@ -108,38 +102,8 @@ def connection() -> Iterator[Any]:
         yield connection
 
 
-def test_who_is_meant_elsewhere(pair: tuple[Process, Process]) -> None:
-    here, there = pair
-    a, b, c = there.member("a", "one", "two"), there.member("b", "one"), there.member("c", namespace="/chat")
-    for envelope in (
-        message("all"),
-        message("one", "one"),
-        message("both", "one", "two"),
-        message("but", "one", excluded=("two",)),
-        message("b", "b"),
-        message("nobody", "none"),
-        message("chat", namespace="/chat"),
-        Envelope(Selection("/", (), (), local=True), ["message", "local"]),
-        message("last"),
-    ):
-        assert here.backplane.publish(envelope) == 0
-    wait_for(lambda: as_text("last") in b.texts and c.texts)
-    assert a.texts == [as_text(text) for text in ("all", "one", "both", "last")]
-    assert b.texts == [as_text(text) for text in ("all", "one", "both", "but", "b", "last")]
-    assert c.texts == ['2/chat,["message","chat"]']
-
-
-def test_order_between_processes(pair: tuple[Process, Process]) -> None:
-    here, there = pair
-    member = there.member("a", "room")
-    for number in range(1000):
-        here.backplane.publish(message(str(number), *(["room"] if number % 2 else [])))
-    wait_for(lambda: len(member.texts) == 1000)
-    assert member.texts == [as_text(str(number)) for number in range(1000)]
-
-
 def test_with_recovery_all_see_the_same_order(connection: Any) -> None:
-    processes = [Process(recovery=True) for _ in range(3)]
+    processes = [Process(make, recovery=True) for _ in range(3)]
     members = [process.member(str(number), "room") for number, process in enumerate(processes)]
     workers = Workers()
     for process in processes:
@@ -152,75 +116,6 @@ def test_with_recovery_all_see_the_same_order(connection: Any) -> None:
     assert places == [entry.decode() for entry, _ in connection.xrevrange("socket.io", count=150)][::-1]
     for process in processes:
         process.backplane.stop(1)
-
-
-def test_own_messages_and_requests_come_once(pair: tuple[Process, Process]) -> None:
-    here, there = pair
-    member, other = here.member("a"), there.member("b")
-    for _ in range(3):
-        here.backplane.publish(message())
-        there.backplane.publish(message("from there"))
-    here.backplane.subscribe(Selection(), ["x"])
-    there.backplane.publish(message("last"))
-    wait_for(lambda: as_text("last") in member.texts and len(other.texts) == 7 and other.done)
-    assert sorted(member.texts) == sorted([as_text("hello")] * 3 + [as_text("from there")] * 3 + [as_text("last")])
-    assert (member.done, other.done) == ([("subscribe", "x")], [("subscribe", "x")])
-
-
-def test_everybody_acknowledges(pair: tuple[Process, Process]) -> None:
-    here, there = pair
-    mine, other = here.member("a"), there.member("b")
-    done: list[bool] = []
-    ballot = Ballot(lambda: done.append(True))
-    question = here.backplane.ask(Envelope(Selection(), ["ask"]), ballot, 5)
-    wait_for(lambda: other.texts)
-    here.desk.answer(int(mine.texts[0][1:2]), "a", ["mine"])
-    assert done == []
-    there.desk.answer(int(other.texts[0][1:2]), "b", [b"other", "ignored"])
-    wait_for(lambda: done)
-    assert (ballot.answers, ballot.missing, ballot.unreported) == (["mine", b"other"], 0, 0)
-    here.backplane.stop_asking(question)
-    assert here.backplane._asked == here.backplane._inquiries._pending == {}
-
-
-def test_what_is_known_of_sockets_elsewhere(pair: tuple[Process, Process]) -> None:
-    here, there = pair
-    here.member("a", "one")
-    there.member("b", "one", "two").context["name"] = "Ada"
-    there.member("c", "two")
-    details = here.backplane.sockets(Selection("/", ("one",)))
-    assert [tuple(d) for d in details] == [("a", ["one"], {}), ("b", ["one", "two"], {"name": "Ada"})]
-    assert sorted(here.backplane.channels("/")) == ["one", "two"]
-
-
-def test_operations_elsewhere(pair: tuple[Process, Process]) -> None:
-    here, there = pair
-    a, b = there.member("a", "one"), there.member("b")
-    here.backplane.subscribe(Selection("/", ("one",)), ["x", "y"])
-    here.backplane.unsubscribe(Selection("/", (), ("a",)), ["x"])
-    here.backplane.disconnect(Selection("/", ("b", "one"), ("a",)))
-    wait_for(lambda: ("disconnect",) in b.done)
-    assert a.done == [("subscribe", "x"), ("subscribe", "y")]
-    assert b.done == [("unsubscribe", "x"), ("disconnect",)]
-
-
-def test_handlers_elsewhere(pair: tuple[Process, Process]) -> None:
-    here, there = pair
-    seen: list[Any] = []
-    for process in (here, there):
-        process.events.on_server_side_event("add")(lambda *numbers: seen.append(numbers) or sum(numbers))
-        process.events.on_server_side_event("fail")(lambda: 1 // 0)
-        process.events.on_server_side_event("set")(lambda: {1})
-    assert here.backplane.server_side_call("/", ["add", 1, 2], 2) == [3]
-    assert here.backplane.server_side_call("/", ["unknown"], 2) == [None]
-    failed = [{"error": {"code": "failed", "message": "the server could not handle this event"}}]
-    assert here.backplane.server_side_call("/", ["fail"], 2) == failed
-    assert here.backplane.server_side_call("/", ["set"], 2) == failed
-    with pytest.raises(UnsendableValue):
-        here.backplane.server_side_emit("/", ["fail", b"1"])
-    here.backplane.server_side_emit("/", ["add", 3])
-    wait_for(lambda: len(seen) == 2)
-    assert seen == [(1, 2), (3,)]
 
 
 def test_binary_values_are_in_base64(pair: tuple[Process, Process], connection: Any) -> None:
@@ -289,7 +184,7 @@ def test_what_an_emitter_of_nodes_adds(pair: tuple[Process, Process], connection
 
 def test_a_process_starts_at_the_end_of_the_stream(connection: Any) -> None:
     connection.xadd("socket.io", {"nsp": "/", "type": "3", "uid": "u", "data": DATA})
-    process = Process()
+    process = Process(make)
     member = process.member("a")
     connection.xadd("socket.io", {"nsp": "/", "type": "3", "uid": "u", "data": DATA.replace(b'"e"', b'"new"')})
     wait_for(lambda: member.texts)
@@ -299,7 +194,7 @@ def test_a_process_starts_at_the_end_of_the_stream(connection: Any) -> None:
 
 def test_the_stream_does_not_grow_for_ever(connection: Any) -> None:
     connection.delete("short")
-    process = Process(redis_key="short", max_stream_length=200)
+    process = Process(make, redis_key="short", max_stream_length=200)
     for number in range(1000):
         process.backplane.publish(message(str(number)))
     wait_for(lambda: process.backplane._bus._publisher.is_done)
@@ -340,7 +235,7 @@ def test_without_redis_everything_here_goes_on(recovery: bool) -> None:
 
 
 def test_what_does_not_come_back_in_time_is_delivered(connection: Any, caplog: pytest.LogCaptureFixture) -> None:
-    process = Process(recovery=True, redis_timeout=0.2)
+    process = Process(make, recovery=True, redis_timeout=0.2)
     member = process.member("a")
     connection.execute_command("CLIENT", "PAUSE", 600)
     assert process.backplane.publish(message("1")) == 1
@@ -364,7 +259,7 @@ def test_what_cannot_be_sent_fails_its_caller_only(pair: tuple[Process, Process]
 
 
 def test_volatile_and_local_events_have_a_place_too() -> None:
-    process = Process(recovery=True)
+    process = Process(make, recovery=True)
     member = process.member("a")
     process.backplane.publish(message("1"))
     process.backplane.publish(message("2")._replace(volatile=True))
@@ -398,7 +293,7 @@ class Roamer:
 def two(connection: Any) -> Iterator[tuple[Process, Process]]:
     """Two processes whose clients may go from one to the other, and nothing left of others."""
     connection.flushall()
-    processes = Process(recovery=True, recovery_window=30), Process(recovery=True, recovery_window=30)
+    processes = Process(make, recovery=True, recovery_window=30), Process(make, recovery=True, recovery_window=30)
     yield processes
     for process in processes:
         process.backplane.stop(1)
@@ -432,7 +327,7 @@ def test_a_session_is_kept_as_node_does_and_renewed(two: tuple[Process, Process]
 
 def test_sessions_are_renewed(connection: Any) -> None:
     connection.flushall()
-    process = Process(recovery=True, recovery_window=0.6)
+    process = Process(make, recovery=True, recovery_window=0.6)
     roamer = Roamer(process)
     wait_for(lambda: kept(connection))
     roamer.context["name"] = "Grace"
@@ -535,7 +430,7 @@ def test_what_had_to_go_while_it_was_decided_is_noticed(two: tuple[Process, Proc
 
 def test_who_missed_too_much_begins_anew(connection: Any) -> None:
     connection.flushall()
-    process = Process(recovery=True, max_outbox_packets=10)
+    process = Process(make, recovery=True, max_outbox_packets=10)
     process.backplane.publish(message("first"))
     offset = process.backplane._reader.last_id.decode()
     roamer = Roamer(process)
@@ -585,7 +480,7 @@ def test_sessions_survive_a_redis_that_forgot_them(two: tuple[Process, Process],
 
 
 def test_a_complaint_is_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
-    process = Process(recovery=True)
+    process = Process(make, recovery=True)
     process.events.channel_overflow("^bad", "latest", key=lambda *args: 1 // 0)
     process.member("a", "bad")
     caplog.set_level(logging.WARNING)

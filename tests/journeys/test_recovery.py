@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from tests.conformance.targets import require_node
+from tests.losses import check_reports, lose_clients
 from tests.proxy import CuttingProxy
-from tests.serving import CLIENTS, Server, serve
+from tests.serving import Server, serve
 
 CLIENTS_AT_ONCE = 20
 MESSAGES = 1000
@@ -29,34 +26,14 @@ def server() -> Iterator[Server]:
         yield server
 
 
-def cut_until_done(process: subprocess.Popen[str], proxy: CuttingProxy) -> list[dict[str, Any]]:
-    """Cut all connections, by RST and by FIN, whenever the clients ask for it, until they say what they received."""
-    assert process.stdout is not None and process.stderr is not None
-    for count, line in enumerate(process.stdout):
-        if line != "cut\n":
-            return list(json.loads(line))
-        proxy.cut(reset=count % 2 == 0)
-    raise AssertionError(process.stderr.read())
-
-
 @pytest.mark.parametrize("transports", ["websocket", "polling", "polling,websocket"])
 def test_every_message_once(server: Server, transports: str) -> None:
-    require_node()
     with CuttingProxy(server.port) as proxy:
-        script = str(CLIENTS / "recovery.js")
-        numbers = [str(CLIENTS_AT_ONCE), str(MESSAGES)]
-        command = ["node", script, "socket.io-client-4", transports, proxy.url, server.url, *numbers]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            reports = cut_until_done(process, proxy)
+
+        def lose(count: int) -> None:
+            proxy.cut(reset=count % 2 == 0)
+
+        reports = lose_clients(transports, proxy.url, server.url, CLIENTS_AT_ONCE, MESSAGES, lose)
     assert sum(report["lost"] for report in reports) >= LOSSES
-    told = [report for report in reports if report["anew"]]
-    for report in reports:
-        if report not in told:
-            assert report["numbers"] == list(range(MESSAGES))
-            assert report["binary"] == [number % 256 for number in range(0, MESSAGES, 10)]
-            assert report["sids"] == 1
-        # Who was told that something is missing lacks it, but has nothing twice, nor out of order.
-        assert report["numbers"] == sorted(set(report["numbers"]))
-        assert report["recovered"] > 0
-    assert len(told) <= MOST_TOLD
+    check_reports(reports, MESSAGES, MOST_TOLD)
     assert "Traceback" not in server.log

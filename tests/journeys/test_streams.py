@@ -15,6 +15,7 @@ import pytest
 import socketio
 
 from tests.conformance.targets import require_node
+from tests.losses import Report, check_reports, lose_clients
 from tests.proxy import CuttingProxy
 from tests.redis_servers import RedisServer
 from tests.serving import APPS, CLIENTS, Server, serve, serve_node
@@ -64,26 +65,12 @@ def stream() -> Iterator[Stream]:
         yield Stream(stack)
 
 
-def wander(proxy: CuttingProxy, transports: str, direct: Server, lose: Callable[[int], None]) -> list[dict[str, Any]]:
-    """Let clients follow what another is sent, and lose their connections whenever they ask for it.
-
-    :param direct: the process of the one who is not lost.
-    :param lose: called with the number of the loss.
-    """
-    require_node()
-    numbers = [str(CLIENTS_AT_ONCE), str(MESSAGES)]
-    script = str(CLIENTS / "recovery.js")
-    command = ["node", script, "socket.io-client-4", transports, proxy.url, direct.url, *numbers]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None and process.stderr is not None
-        for count, line in enumerate(process.stdout):
-            if line != "cut\n":
-                return list(json.loads(line))
-            lose(count)
-        raise AssertionError(process.stderr.read())
+def wander(proxy: CuttingProxy, transports: str, direct: Server, lose: Callable[[int], None]) -> list[Report]:
+    """Let clients lose their connections; see :func:`lose_clients`."""
+    return lose_clients(transports, proxy.url, direct.url, CLIENTS_AT_ONCE, MESSAGES, lose)
 
 
-def wander_between(servers: Sequence[Server], transports: str) -> list[dict[str, Any]]:
+def wander_between(servers: Sequence[Server], transports: str) -> list[Report]:
     """Let them come to another process each time."""
     with CuttingProxy(servers[0].port) as proxy:
 
@@ -94,17 +81,9 @@ def wander_between(servers: Sequence[Server], transports: str) -> list[dict[str,
         return wander(proxy, transports, servers[0], lose)
 
 
-def check(reports: Sequence[dict[str, Any]]) -> None:
-    """Everybody who was not told of a loss got everything, once and in order, under one identity."""
-    told = [report for report in reports if report["anew"]]
-    for report in reports:
-        if report not in told:
-            assert report["numbers"] == list(range(MESSAGES))
-            assert report["binary"] == [number % 256 for number in range(0, MESSAGES, 10)]
-            assert report["sids"] == 1
-        assert report["numbers"] == sorted(set(report["numbers"]))
-        assert report["recovered"] > 0
-    assert len(told) <= MOST_TOLD
+def check(reports: Sequence[Report]) -> None:
+    """They missed nothing."""
+    check_reports(reports, MESSAGES, MOST_TOLD)
 
 
 @pytest.mark.parametrize("transports", ["websocket", "polling", "polling,websocket"])

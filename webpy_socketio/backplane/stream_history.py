@@ -58,27 +58,25 @@ class StreamHistory:
 
         Raises LookupError.
         """
+        found = _Found(self._settings)
         try:
-            missed = self._read(place, includes)
+            read_up_to = self._read(place, includes, found)
             self.check(place)  # the oldest of them may have gone meanwhile
-            return missed
+            self._read(read_up_to, includes, found)  # there may be more by now; then nothing is waited for any more
         except TROUBLE as error:
             raise LookupError(str(error)) from None
+        return found.packets
 
-    def _read(self, read_up_to: str, includes: Includes) -> list[Prepared]:
-        missed: list[Prepared] = []
-        size = 0
+    def _read(self, read_up_to: str, includes: Includes, found: _Found) -> str:
+        """Read on, up to where this process is; return that. When it returns, nothing newer has been delivered yet."""
         while _numbers(read_up_to) < _numbers(last := self.place):
             page = self._between(read_up_to, last)
             for entry_id, fields in page:
                 prepared = self._prepare(entry_id, fields, includes)
                 if prepared is not None:
-                    missed.append(prepared)
-                    size += prepared.size
-            if not self._fits(len(missed), size):
-                raise LookupError("it missed more than may wait for a client")
+                    found.add(prepared)
             read_up_to = page[-1][0] if len(page) >= PAGE else last
-        return missed
+        return read_up_to
 
     def _between(self, place: str, last: str) -> list[tuple[str, dict[bytes, bytes]]]:
         """Entries after a place up to another, a page of them at the most."""
@@ -102,9 +100,22 @@ class StreamHistory:
         prepared.stamp(entry_id)
         return prepared
 
-    def _fits(self, packets: int, size: int) -> bool:
-        """Whether so much can be queued for a client; in part, it is of no use."""
-        return packets < self._settings.max_outbox_packets and size < self._settings.max_outbox_bytes
+
+class _Found:
+    """What was found for one client."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.packets: list[Prepared] = []
+        self._size = 0
+        self._settings = settings
+
+    def add(self, prepared: Prepared) -> None:
+        """Take one more. Raises LookupError if so much cannot be queued for a client: in part, it is of no use."""
+        self.packets.append(prepared)
+        self._size += prepared.size
+        settings = self._settings
+        if len(self.packets) >= settings.max_outbox_packets or self._size >= settings.max_outbox_bytes:
+            raise LookupError("it missed more than may wait for a client")
 
 
 class Meant:
