@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
+import subprocess
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -13,7 +17,8 @@ import socketio
 import websocket
 
 from tests.browser.windows import expect
-from tests.serving import ROOT, Server, serve, wait_for
+from tests.conformance.targets import miss, require_node
+from tests.serving import CLIENTS, ROOT, Server, serve, wait_for
 
 KEY = "a key of some length"
 COUNT = 1000
@@ -50,7 +55,33 @@ def ask(server: Server, where: str) -> None:
         answer.read()
 
 
-def test_it_hears_what_comes_in_every_way_in_order(page: Any, server: Server) -> None:
+@pytest.fixture
+def listeners(server: Server) -> Iterator[list[subprocess.Popen[str]]]:
+    """What prints a line for each message of the channel: Node's ws, and curl."""
+    require_node()
+    if not shutil.which("curl"):
+        miss("curl is not installed")
+    node = ["node", str(CLIENTS / "listen.js"), f"ws://127.0.0.1:{server.port}/ws/room"]
+    curl = ["curl", "--no-buffer", "--silent", f"{server.url}/sse/room"]
+    with contextlib.ExitStack() as stack:
+        running = []
+        for command in (node, curl):
+            running.append(stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True)))
+            stack.callback(running[-1].kill)
+            assert running[-1].stdout is not None
+            running[-1].stdout.readline()  # it has begun
+        yield running
+
+
+def test_everybody_hears_what_comes_in_every_way_in_order(
+    page: Any, server: Server, listeners: list[subprocess.Popen[str]]
+) -> None:
+    page.evaluate("""() => new Promise((resolve) => {
+        window.plain = [];
+        const socket = new WebSocket(new URL("/ws/room", location.href.replace(/^http/, "ws")));
+        socket.onmessage = ({ data }) => plain.push(data);
+        socket.onopen = resolve;
+    })""")
     talker = websocket.create_connection(f"ws://127.0.0.1:{server.port}/ws/room", timeout=10)
     other = websocket.create_connection(f"ws://127.0.0.1:{server.port}/ws/room", timeout=10)
     official = socketio.SimpleClient()
@@ -61,8 +92,14 @@ def test_it_hears_what_comes_in_every_way_in_order(page: Any, server: Server) ->
         publish(server, "room", f"{number + 2}")
         talker.send(f"{number + 3}")
         assert [other.recv() for _ in range(4)] == [f"{number + more}" for more in range(4)]
-    page.wait_for_function(f"heard.length >= {COUNT}")
-    assert page.evaluate("heard") == [str(number) for number in range(COUNT)]
+    everything = [str(number) for number in range(COUNT)]
+    for heard in ("heard", "plain"):
+        page.wait_for_function(f"{heard}.length >= {COUNT}")
+        assert page.evaluate(heard) == everything
+    for listener, prefix in zip(listeners, ("", "data: "), strict=True):
+        assert listener.stdout is not None
+        lines = (line.rstrip("\n") for line in listener.stdout if line.startswith(prefix))
+        assert [line.removeprefix(prefix) for line in islice(lines, COUNT)] == everything
     official.disconnect()
     talker.close()
     other.close()
