@@ -765,7 +765,7 @@ def test_connection_dropped_by_the_server(run: Run, transports: list[str]) -> No
 
 
 def test_silent_server_is_dropped(context: Any, start: Any) -> None:
-    with start(ping_interval=0.3, ping_timeout=0.2) as server:
+    with start(ping_interval=0.3, ping_timeout=1) as server:
         page = open_page(context, server.url, CLIENT)
         evaluate(
             page,

@@ -220,8 +220,8 @@ def impatient(servers: StartServer) -> Server:
 @pytest.mark.parametrize("transport", ["polling", "websocket"])
 @pytest.mark.parametrize("tries", ["", "40/random,"], ids=["silent", "refused"])
 def test_client_that_joins_nothing(impatient: Server, transport: str, tries: str) -> None:
-    client = open_client(transport, impatient)
     started = time.monotonic()
+    client = open_client(transport, impatient)
     if tries:
         client.send(tries)
         client.receives('44/random,{"message":"Invalid namespace"}')
