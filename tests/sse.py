@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import socket
+import ssl
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -31,16 +32,26 @@ class Event(NamedTuple):
 class StreamClient:
     """Asks for a stream, and reads its events. What was answered instead of one is ``refusal``.
 
-    :param address: of the server: a port here, or the path of a Unix socket.
+    :param buffer: bytes that the kernel keeps for it, if not as many as it likes.
+    :param tls: how to encrypt, if it is encrypted.
     """
 
-    def __init__(self, port: int, where: str, headers: dict[str, str] | None = None, buffer: int = 0) -> None:
+    def __init__(
+        self,
+        port: int,
+        where: str,
+        headers: dict[str, str] | None = None,
+        buffer: int = 0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         self._connection.sock = self.sock = socket.socket()
         if buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         self.sock.settimeout(PATIENCE)
         self.sock.connect(("127.0.0.1", port))
+        if tls is not None:
+            self._connection.sock = self.sock = tls.wrap_socket(self.sock, server_hostname="localhost")
         self._connection.request("GET", where, headers={"Accept": "text/event-stream", **(headers or {})})
         self.response = self._connection.getresponse()
         self.refusal: Answer | None = None

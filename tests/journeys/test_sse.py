@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import signal
+import ssl
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 import socketio
+import trustme
 import websocket
 
 from tests.conformance.targets import miss
@@ -436,6 +438,23 @@ def test_to_a_client_of_http_1_0_a_stream_is_what_comes_before_the_end(server: S
 
 
 # Other servers.
+
+
+def test_encrypted(open_stream: Open, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(tmp_path / "server.pem")
+    tls = ssl.create_default_context()
+    authority.configure_trust(tls)
+    with serve("sse", certfile=tmp_path / "server.pem", publish_keys=KEY) as server:
+        stream = open_stream(server=server, tls=tls)
+        headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "text/plain"}
+        url = f"https://localhost:{server.port}/publish/room"
+        for text in ("hello", "x" * 500_000):
+            with urlopen(Request(url, text.encode(), headers), timeout=10, context=tls) as answer:
+                assert json.load(answer) == {"reached": 1}
+            assert stream.next().data == text
+        stream.close()
+        wait_for(lambda: ended(server, "transport close", "room"))
 
 
 @pytest.mark.parametrize("worker", [OURS, PLAIN])
