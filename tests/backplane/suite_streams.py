@@ -375,14 +375,18 @@ def test_a_connection_that_looks_alive_is_taken_over(two: tuple[Process, Process
     wait_for(lambda: roamer.given_up == 1)
 
 
-def test_who_was_with_a_dead_process_is_not_waited_for_long(two: tuple[Process, Process], connection: Any) -> None:
-    here, there = two
+@pytest.mark.parametrize("redis_timeout", [2, 0.4])
+def test_who_was_with_a_dead_process_is_not_waited_for_long(connection: Any, redis_timeout: float) -> None:
+    connection.flushall()
+    here, there = (Process(make, recovery=True, redis_timeout=redis_timeout) for _ in range(2))
     roamer = Roamer(here, "a" * 20, "one")
     wait_for(lambda: here.backplane.roaming.is_done)
     here.backplane.roaming.hand_over = lambda request: None  # type: ignore[method-assign]
     home = there.backplane.roaming.claim("a" * 20, None, "/")
     assert (home.sid, home.channels) == (roamer.sid, ["one"])
     assert home.missed() == []
+    for process in (here, there):
+        process.backplane.stop(1)
 
 
 def test_what_cannot_be_come_back_to(two: tuple[Process, Process], connection: Any) -> None:

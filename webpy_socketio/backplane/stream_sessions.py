@@ -30,8 +30,9 @@ HANDED_OVER = b"sio:handed-over:"
 BATCH = 500
 #: Parts of the time that sessions are kept after which those of the living are renewed.
 RENEWALS = 3
-#: Seconds that the process that a client was with has to hand its session over; a dead one does not.
-HANDOVER = 1.0
+#: Seconds that the process that a client was with has to hand its session over; a dead one does not. Redis before 6
+#: takes whole ones only.
+HANDOVER = 1
 #: Ids of places in the stream, and of clients: a text of its own is an application's.
 PLACE = re.compile(r"[0-9]{1,16}-[0-9]{1,16}", re.ASCII)
 PID = re.compile(r"[A-Za-z0-9_-]{20}")
@@ -166,7 +167,10 @@ class StreamSessions:
         """Have the process that a session is with hand it over; None if it does not."""
         key = HANDED_OVER + new_id().encode()
         self._bus.publish(self._channel, b"%s %s" % (pid.encode(), key))
-        answer = self._dial.client.blpop(key, timeout=HANDOVER)
+        try:
+            answer = self._dial.client.blpop(key, timeout=HANDOVER)
+        except TROUBLE:  # with a short redis_timeout, that is how it ends
+            return None
         return None if answer is None else _read(answer[1])
 
     def hand_over(self, request: bytes) -> None:
