@@ -8,7 +8,10 @@ from typing import Any
 from .errors import SettingsError
 
 #: The packages of each extra, as they are imported, and what pip calls them.
-EXTRAS = {"redis": {"redis": "redis", "msgpack": "msgpack"}, "metrics": {"prometheus_client": "prometheus-client"}}
+EXTRAS = {
+    "redis": {"redis": "redis", "hiredis": "hiredis", "msgpack": "msgpack"},
+    "metrics": {"prometheus_client": "prometheus-client"},
+}
 
 
 def import_for(extra: str, name: str, wish: str) -> Any:

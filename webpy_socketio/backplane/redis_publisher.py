@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
+from hiredis import pack_command
+
 from ..metrics import Counters
 from ..runner import Runner, Waiter
 from .redis_dial import Connection, Dial, Refusal
@@ -105,8 +107,9 @@ class Publisher:
         batch = self._take()
         self._unconfirmed.extend(batch)
         try:
-            commands = connection.pack_commands([message.command for message in batch])
-            connection.send_packed_command(commands, check_health=False)
+            # By hiredis itself: the way around through redis-py takes ten times as long.
+            commands = b"".join(pack_command(message.command) for message in batch)  # type: ignore[arg-type]
+            connection.send_packed_command([commands], check_health=False)
             for _ in batch:
                 self._confirm(connection)
         finally:
