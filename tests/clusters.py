@@ -40,7 +40,9 @@ class _Engine(engineio.Client):
         return super()._trigger_event(event, *args, **options)
 
 
-class _Client(socketio.Client):
+class OrderedClient(socketio.Client):
+    """Hands on events in the order in which they came."""
+
     def _engineio_client_class(self) -> type[engineio.Client]:
         return _Engine
 
@@ -53,7 +55,7 @@ class Client:
         self.heard: list[list[Any]] = []
         self._changed = threading.Condition()
         self._namespace = namespace
-        self._client = _Client(reconnection=False)
+        self._client = OrderedClient(reconnection=False)
         self._client.on("disconnect", lambda reason: self._note(["disconnect"]), namespace=namespace)
         self._client.on("*", self._event, namespace=namespace)
         auth = {"name": name, "channels": channels}

@@ -19,6 +19,7 @@ import socketio
 import trustme
 import websocket
 
+from tests.clusters import OrderedClient
 from tests.conformance.plain import PlainClient
 from tests.conformance.targets import require_node
 from tests.conformance.wire import BINARY, CLOSE, PING, PONG, TEXT, Answer, Exchange, frame
@@ -86,6 +87,7 @@ def connect(server: Server) -> Iterator[Callable[..., Talker]]:
 def official(server: Server) -> Iterator[Any]:
     """A client that speaks Socket.IO, and what it was sent."""
     client = socketio.SimpleClient()
+    client.client_class = OrderedClient
     client.connect(server.url, transports=["websocket"])
     yield client
     client.disconnect()

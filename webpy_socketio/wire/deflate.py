@@ -22,6 +22,8 @@ from .plain import PlainMessage, decode_binary, decode_text, encode_control, rea
 
 #: Bytes. Shorter messages hardly become any shorter.
 SHORTEST = 128
+#: The binary logarithm of the smallest window that zlib compresses with (deflateInit2; RFC 7692 has 8, too).
+SMALLEST_WINDOW = 9
 #: The first bytes of compressed messages (RFC 7692, section 6).
 COMPRESSED_TEXT, COMPRESSED_BINARY = 0xC1, 0xC2
 #: What each compressed message would end with (section 7.2.1).
@@ -56,6 +58,8 @@ def agree(offers: str) -> Agreement | None:
         try:
             agreed, extension = FACTORY.process_request_params(parameters, [])
         except NegotiationError:
+            continue
+        if extension.local_max_window_bits < SMALLEST_WINDOW:
             continue
         return Agreement(build_extension([(NAME, agreed)]), extension, extension.local_max_window_bits)
     return None
