@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -47,10 +48,10 @@ def say_by_polling(nginx: Nginx, text: str, *headers: str) -> None:
 def say_by_websocket(nginx: Nginx, text: str) -> None:
     """Send a message by WebSocket, from the client's address."""
     client = connect(nginx)
-    socket = RawWebSocket(client, f"{OPEN}websocket")
-    socket.send("40")
-    socket.send(f'42["message","{text}"]')
-    while socket.receive() != f'42["message-back","{text}"]':
+    client_socket = RawWebSocket(client, f"{OPEN}websocket")
+    client_socket.send("40")
+    client_socket.send(f'42["message","{text}"]')
+    while client_socket.receive() != f'42["message-back","{text}"]':
         pass
     client.close()
 
@@ -86,6 +87,12 @@ def test_a_server_that_trusts_nobody_sees_nginx() -> None:
         assert logged(nginx, "hello") == "127.0.0.1"
 
 
+def is_listening(path: Path) -> bool:
+    """Whether somebody takes connections there: the file exists a little earlier."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
 def test_by_a_unix_socket_too() -> None:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "socket"
@@ -95,7 +102,7 @@ def test_by_a_unix_socket_too() -> None:
             Server([sys.executable, str(APPS / "conformance.py")], nginx.port, env) as server,
         ):
             nginx.servers = (server,)
-            wait_for(path.is_socket, 20)
+            wait_for(lambda: is_listening(path), 20)
             say_by_polling(nginx, "by polling")
             say_by_websocket(nginx, "by WebSocket")
             assert {logged(nginx, text) for text in ("by polling", "by WebSocket")} == {CLIENT}
