@@ -86,7 +86,6 @@ class Front:
     def close(self) -> None:
         """Close the connections that still are here, those that are being answered a little later."""
         with gevent.Timeout(LAST_ANSWERS, False):
-            gevent.sleep(0.001)  # what has arrived by now is read, and answered, too
             while any(connection.is_busy for connection in self._connections):
                 gevent.sleep(0.001)
         for connection in list(self._connections):

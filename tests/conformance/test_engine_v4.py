@@ -327,8 +327,8 @@ def test_polling_client_that_never_answers(strict: Server) -> None:
 
 
 def test_pending_get_of_a_client_that_never_answers(strict: Server) -> None:
-    client = PollingClient(strict)
     started = time.monotonic()
+    client = PollingClient(strict)
     assert client.get().body == b"2"
     assert client.get().body == b"1"
     assert 0.45 < time.monotonic() - started < 5
@@ -343,8 +343,8 @@ def test_ping_waits_for_the_next_get(quick: Server) -> None:
 
 
 def test_websocket_that_never_answers(strict: Server) -> None:
-    socket = open_websocket(strict)
     started = time.monotonic()
+    socket = open_websocket(strict)
     socket.receives("2")
     assert socket.wait_closed() == differs(PING_TIMEOUT.code, node=NO_STATUS)
     assert 0.45 < time.monotonic() - started < 5
