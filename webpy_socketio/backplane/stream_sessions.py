@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..errors import PacketError
-from ..metrics import Counters
 from ..roaming import Roamer
 from ..runner import Runner, Waiter
 from ..wire.prepared import Prepared
@@ -60,7 +59,6 @@ class StreamSessions:
         bus: Bus,
         history: StreamHistory,
         runner: Runner,
-        counters: Counters,
         window: float,
         most: int,
         channel: bytes,
@@ -69,7 +67,6 @@ class StreamSessions:
         self._bus = bus
         self._history = history
         self._runner = runner
-        self._counters = counters
         self._window = window
         self._most = most
         self._channel = channel

@@ -55,7 +55,7 @@ class StreamsBackplane(ClusterBackplane):
             self._handovers = b"%s-handovers#" % self._stream
             history = StreamHistory(self._dial, self._stream, self._reader, self._settings)
             self.roaming = StreamSessions(
-                self._dial, self._bus, history, self._runner, delivery.counters, self._settings.recovery_window,
+                self._dial, self._bus, history, self._runner, self._settings.recovery_window,
                 self._settings.max_recovery_clients, self._handovers,
             )  # fmt: skip
             self._bus.hold((self._handovers,))
@@ -69,8 +69,10 @@ class StreamsBackplane(ClusterBackplane):
         if envelope.selection.local:
             return self._deliver(envelope, None)
         if self.roaming is None:
-            self._add(self._wire.write_event(envelope, self._added))
-            return self._delivery.deliver(envelope)
+            fields = self._wire.write_event(envelope, self._added)
+            reached = self._delivery.deliver(envelope)  # what cannot be sent to clients is not added, either
+            self._add(fields)
+            return reached
         encode_event(MAIN, envelope.data, None, self._settings.max_attachments)  # what cannot be sent fails before
         number = self._added
         self._add(self._wire.write_event(envelope, number))
