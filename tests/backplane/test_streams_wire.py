@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webpy_socketio.backplane.redis_wire import ACK, BROADCAST, CLIENT_COUNT, FETCH, JOIN, SERVER_SIDE_EMIT, Request
+from webpy_socketio.backplane.redis_wire import (
+    ACK,
+    BROADCAST,
+    CLIENT_COUNT,
+    FETCH,
+    JOIN,
+    SERVER_SIDE_EMIT,
+    Message,
+    Request,
+)
 from webpy_socketio.backplane.streams_wire import (
     StreamsWire,
     as_request,
@@ -33,6 +42,14 @@ EVENT = Envelope(Selection("/", ("r1",)), ["hi", "room"])
 
 def pairs(fields: list[bytes]) -> dict[bytes, bytes]:
     return dict(zip(fields[::2], fields[1::2], strict=True))
+
+
+def request_in(payload: bytes) -> Request:
+    return as_request(read_message(payload))
+
+
+def response_in(payload: bytes) -> Message:
+    return as_response(read_message(payload))
 
 
 def test_an_event_is_what_node_adds_and_a_number() -> None:
@@ -79,33 +96,33 @@ def test_commands() -> None:
 def test_requests_and_responses_over_pubsub() -> None:
     assert WIRE.requests("/") == b"socket.io#/#"
     assert WIRE.ears("/chat") == (b"socket.io#/chat#83ed504a106ad68e#",)
-    request = WIRE.read_request(WIRE.write_request(FETCH, "/", "abc", {"opts": {"rooms": [], "except": []}}))
+    request = request_in(WIRE.write_request(FETCH, "/", "abc", {"opts": {"rooms": [], "except": []}}))
     assert request == Request(FETCH, UID, "abc", {"opts": {"rooms": [], "except": []}, "requestId": "abc"})
     assert WIRE.mouth("/", request) == b"socket.io#/#83ed504a106ad68e#"
     response = WIRE.write_response("/", request, {"sockets": []})
     assert msgpack.unpackb(response) == {"type": 8, "data": {"requestId": "abc", "sockets": []}, "uid": UID, "nsp": "/"}
-    assert WIRE.read_response(response) == {"requestId": "abc", "sockets": [], "type": FETCH}
+    assert response_in(response) == {"requestId": "abc", "sockets": [], "type": FETCH}
 
 
 def test_questions_and_their_answers() -> None:
     payload = WIRE.write_question("abc", EVENT, 2.5)
-    request = WIRE.read_request(payload)
+    request = request_in(payload)
     assert (request.kind, request.request_id) == (BROADCAST, "abc")
     assert request.fields["packet"] == {"type": 2, "data": ["hi", "room"], "nsp": "/"}
     assert request.fields["opts"]["flags"] == {"timeout": 2500}
     count = WIRE.write_response("/", request, {"type": CLIENT_COUNT, "clientCount": 2})
-    assert WIRE.read_response(count) == {"requestId": "abc", "clientCount": 2, "type": CLIENT_COUNT}
+    assert response_in(count) == {"requestId": "abc", "clientCount": 2, "type": CLIENT_COUNT}
     for args, packet in (([b"\x01", "ignored"], b"\x01"), ([], None)):
-        assert WIRE.read_response(WIRE.write_ack("/", request, args)).get("packet") == packet
-    assert WIRE.read_response(WIRE.write_ack("/", request, []))["type"] == ACK
+        assert response_in(WIRE.write_ack("/", request, args)).get("packet") == packet
+    assert response_in(WIRE.write_ack("/", request, []))["type"] == ACK
 
 
 def test_server_side_events() -> None:
-    request = WIRE.read_request(WIRE.write_request(SERVER_SIDE_EMIT, "/", "abc", {"data": ["ping", 1]}))
+    request = request_in(WIRE.write_request(SERVER_SIDE_EMIT, "/", "abc", {"data": ["ping", 1]}))
     assert (request.kind, request.fields) == (SERVER_SIDE_EMIT, {"data": ["ping", 1]})
     response = WIRE.write_response("/", request, {"type": SERVER_SIDE_EMIT, "data": ["pong"]})
     assert msgpack.unpackb(response)["type"] == 10
-    assert WIRE.read_response(response)["data"] == ["pong"]
+    assert response_in(response)["data"] == ["pong"]
     with pytest.raises(UnsendableValue):
         WIRE.write_request(SERVER_SIDE_EMIT, "/", None, {"data": ["ping", b"1"]})
 

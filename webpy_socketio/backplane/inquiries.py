@@ -81,12 +81,8 @@ class Inquiries:
         self._seconds = seconds
         self._pending: dict[str, _Collection | _Asked] = {}
 
-    def receive(self, payload: bytes) -> None:
+    def receive(self, message: Message) -> None:
         """Take a response of another process. Raises PacketError."""
-        self.take(self._wire.read_response(payload))
-
-    def take(self, message: Message) -> None:
-        """The same, of one that has been read."""
         request_id = message.get("requestId")
         asker = self._pending.get(request_id) if isinstance(request_id, str) else None
         if asker is not None:  # else it was somebody else's question, or comes too late

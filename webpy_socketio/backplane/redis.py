@@ -16,6 +16,8 @@ from .redis_wire import (
     SOCKETS,
     Names,
     decode_broadcast,
+    decode_message,
+    decode_request,
     encode_broadcast,
     own_marks,
     read_names,
@@ -71,9 +73,10 @@ class RedisBackplane(ClusterBackplane):
         if channel.startswith(names.broadcasts):
             self._deliver(channel[len(names.broadcasts) :], payload)
         elif channel.startswith(names.responses):
-            self._inquiries.receive(payload)
+            self._inquiries.receive(decode_message(payload))
         elif not self.presence.receive(channel, payload):
-            self._respondent.receive(channel[len(names.requests) : -1].decode("utf-8", "replace"), payload)
+            namespace = channel[len(names.requests) : -1].decode("utf-8", "replace")
+            self._respondent.receive(namespace, decode_request(payload))
 
     def _deliver(self, rest: bytes, payload: bytes) -> None:
         """Deliver a broadcast; one that by its channel's name is for nobody here is not even decoded."""

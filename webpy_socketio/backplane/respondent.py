@@ -81,12 +81,8 @@ class Respondent:
             BROADCAST: self._question,
         }
 
-    def receive(self, namespace: str, payload: bytes) -> None:
+    def receive(self, namespace: str, request: Request) -> None:
         """Do what a request says. Raises PacketError, or what delivering raises."""
-        self.act(namespace, self._wire.read_request(payload))
-
-    def act(self, namespace: str, request: Request) -> None:
-        """The same, of a request that has been read."""
         act = self._table.get(request.kind)
         if act is not None and request.uid != self._wire.uid:  # kinds that are not known yet are none of our business
             act(namespace, request)

@@ -140,7 +140,7 @@ class StreamsBackplane(ClusterBackplane):
                     offset = None if self.roaming is None else entry_id.decode()
                     self._delivery.deliver(event_of(entry), can_wait=False, offset=offset)
             else:
-                self._respondent.act(entry.namespace, as_request(entry))
+                self._respondent.receive(entry.namespace, as_request(entry))
         except Exception as error:
             self._bus.complain(f"{type(error).__name__} by what was in the stream: {error} ({entry_id!r})")
 
@@ -154,9 +154,9 @@ class StreamsBackplane(ClusterBackplane):
         if message.uid == self._wire.uid:
             return
         if message.type in RESPONSES:
-            self._inquiries.take(as_response(message))
+            self._inquiries.receive(as_response(message))
         else:
-            self._respondent.act(message.namespace, as_request(message))
+            self._respondent.receive(message.namespace, as_request(message))
 
 
 def _channels_of(message: Message) -> list[str]:

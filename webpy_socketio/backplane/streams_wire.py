@@ -115,14 +115,6 @@ class StreamsWire:
         data = {"requestId": request.request_id, **({"packet": args[0]} if args else {})}
         return self._message(namespace, RESPONSE_TYPES[ACK], data)
 
-    def read_request(self, payload: bytes) -> Request:
-        """Raises PacketError."""
-        return as_request(read_message(payload))
-
-    def read_response(self, payload: bytes) -> Message:
-        """As a response of the other adapter would be. Raises PacketError."""
-        return as_response(read_message(payload))
-
     def _private(self, namespace: str, uid: str) -> bytes:
         return self._names.broadcasts + f"{namespace}#{uid}#".encode("utf-8", "replace")
 

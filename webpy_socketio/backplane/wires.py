@@ -14,8 +14,6 @@ from .redis_wire import (
     Message,
     Names,
     Request,
-    decode_message,
-    decode_request,
     encode_ack,
     encode_question,
     encode_request,
@@ -24,7 +22,7 @@ from .redis_wire import (
 
 
 class Wire(Protocol):
-    """How one process writes to the others, and reads what they write."""
+    """How one process writes to the others."""
 
     #: The id of the process.
     uid: str
@@ -44,17 +42,11 @@ class Wire(Protocol):
     def write_question(self, request_id: str, envelope: Envelope, seconds: float) -> bytes:
         """Encode an event that is to be acknowledged within so many seconds. Raises UnsendableValue."""
 
-    def read_request(self, payload: bytes) -> Request:
-        """Decode a request. Raises PacketError."""
-
     def write_response(self, namespace: str, request: Request, fields: Message) -> bytes:
         """Encode a response. Raises UnsendableValue."""
 
     def write_ack(self, namespace: str, request: Request, args: Sequence[Any]) -> bytes:
         """Encode what one client acknowledged. Raises UnsendableValue."""
-
-    def read_response(self, payload: bytes) -> Message:
-        """Decode a response. Raises PacketError."""
 
 
 class PubSubWire:
@@ -84,10 +76,6 @@ class PubSubWire:
         """In MessagePack, as it may have binary values."""
         return encode_question(self.uid, request_id, envelope, seconds)
 
-    def read_request(self, payload: bytes) -> Request:
-        """In JSON or MessagePack."""
-        return decode_request(payload)
-
     def write_response(self, namespace: str, request: Request, fields: Message) -> bytes:
         """In JSON."""
         return encode_response(request.request_id, **fields)
@@ -95,7 +83,3 @@ class PubSubWire:
     def write_ack(self, namespace: str, request: Request, args: Sequence[Any]) -> bytes:
         """In MessagePack."""
         return encode_ack(request.request_id, args)
-
-    def read_response(self, payload: bytes) -> Message:
-        """In JSON or MessagePack."""
-        return decode_message(payload)
