@@ -169,17 +169,22 @@ def make_publish_urls(prefix: str = "publish") -> tuple[Any, ...]:
 
     Nobody may until the setting ``publish_keys`` is set.
     """
-    return (f"/{re.escape(prefix.strip('/'))}/(?s:(.*))", PublishView)
+    return _channel_urls(prefix, PublishView)
 
 
 def make_websocket_urls(prefix: str = "ws") -> tuple[Any, ...]:
     """Return the URLs to add to an application's, so that ``/prefix/channel`` is a WebSocket that follows a channel."""
-    return (f"/{re.escape(prefix.strip('/'))}/(?s:(.*))", WebSocketView)
+    return _channel_urls(prefix, WebSocketView)
 
 
 def make_sse_urls(prefix: str = "sse") -> tuple[Any, ...]:
     """Return the URLs to add to an application's, so that ``/prefix/channel`` streams a channel's events."""
-    return (f"/{re.escape(prefix.strip('/'))}/(?s:(.*))", SseView)
+    return _channel_urls(prefix, SseView)
+
+
+def _channel_urls(prefix: str, view: type) -> tuple[Any, ...]:
+    """The URLs of a view for channels, whose names may have slashes and line ends."""
+    return (f"/{re.escape(prefix.strip('/'))}/(?s:(.*))", view)
 
 
 #: Add them to the URLs of an application: ``urls += socketio_urls``.

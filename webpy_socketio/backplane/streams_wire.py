@@ -172,8 +172,7 @@ def as_request(entry: Entry) -> Request:
     if kind == SERVER_SIDE_EMIT:
         fields = {"data": fields.get("packet")}
     elif kind == BROADCAST:
-        packet = fields.get("packet")
-        fields = fields | {"packet": {**packet, "nsp": entry.namespace} if isinstance(packet, dict) else packet}
+        fields = fields | {"packet": _named_packet(entry)}
     return Request(kind, entry.uid, entry.data.get("requestId"), fields)
 
 
@@ -187,6 +186,10 @@ def as_response(entry: Entry) -> Message:
 
 def event_of(entry: Entry) -> Envelope:
     """The event that an entry has. Raises PacketError."""
+    return read_envelope(_named_packet(entry), entry.data.get("opts"))
+
+
+def _named_packet(entry: Entry) -> Any:
+    """The packet that an entry has, with its namespace, as the other adapter has it."""
     packet = entry.data.get("packet")
-    named = {**packet, "nsp": entry.namespace} if isinstance(packet, dict) else packet
-    return read_envelope(named, entry.data.get("opts"))
+    return {**packet, "nsp": entry.namespace} if isinstance(packet, dict) else packet
